@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "porttrace",
+    products: [.executable(name: "porttrace", targets: ["porttrace"])],
+    targets: [
+        .systemLibrary(name: "CLibbpf", providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "CPortTraceWire"),
+        .target(name: "BPF", dependencies: ["CLibbpf", "CLinux"], swiftSettings: swiftSettings),
+        .target(name: "PortTraceCore", dependencies: ["CPortTraceWire"], swiftSettings: swiftSettings),
+        .target(name: "PortTraceNode", dependencies: ["PortTraceCore"], swiftSettings: swiftSettings),
+        .target(
+            name: "PortTraceProbes",
+            dependencies: ["BPF", "CLinux", "CPortTraceWire", "PortTraceCore"],
+            swiftSettings: swiftSettings,
+            plugins: ["BPFObjects"]),
+        .executableTarget(
+            name: "porttrace",
+            dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
+            swiftSettings: swiftSettings,
+            linkerSettings: [
+                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+            ]),
+
+        // Build time only: compiles bpf/*.bpf.c and embeds the objects in PortTraceProbes.
+        .executableTarget(name: "embed-object", swiftSettings: swiftSettings),
+        .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["embed-object"]),
+
+        .testTarget(
+            name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PortTraceProbesTests", dependencies: ["PortTraceProbes", "PortTraceCore"],
+            swiftSettings: swiftSettings),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,120 @@
+/*
+ * The records that the BPF programs (bpf/) write and PortTraceCore/Decode reads: the one source of
+ * truth for their layout. No kernel header is included, so that both sides compile it as it is.
+ *
+ * Integers are in host byte order unless the name ends in _be16. Addresses are bytes in network
+ * order; an IPv4 address takes the first four of the sixteen and the rest is zero.
+ */
+#ifndef PT_WIRE_H
+#define PT_WIRE_H
+
+#define PT_COMM_LEN 16 /* TASK_COMM_LEN, include/linux/sched.h */
+
+/* Bytes of a cgroup's path as recorded, its final NUL included; a longer path is left out. */
+#define PT_CGROUP_PATH_LEN 1024
+
+/* Keys counted one by one in an interval, per map; what finds no room is folded (see pt_key). */
+#define PT_MAX_KEYS 32768
+#define PT_MAX_FOLDED 1024
+
+/* Event types, in the order of the contract. */
+enum pt_kind {
+	PT_KIND_CONNECT_EXHAUSTED = 1,
+	PT_KIND_CONNECT_CONFLICT = 2,
+	PT_KIND_BIND_EXHAUSTED = 3,
+	PT_KIND_END, /* first value that is no kind */
+};
+
+enum pt_cause {
+	PT_CAUSE_PORT_RANGE = 1,
+	PT_CAUSE_TUPLE_TAKEN = 2,
+	PT_CAUSE_END,
+};
+
+/* What saw the failure: `probe` in the contract. */
+enum pt_tier {
+	PT_TIER_FENTRY = 1,
+	PT_TIER_KPROBE = 2,
+	PT_TIER_TRACEPOINT = 3,
+	PT_TIER_END,
+};
+
+/* Address family of pt_key; 0 where no address is known. A v4-mapped socket is IPv4. */
+enum pt_family {
+	PT_FAMILY_NONE = 0,
+	PT_FAMILY_IPV4 = 4,
+	PT_FAMILY_IPV6 = 6,
+};
+
+enum pt_flag {
+	PT_FLAG_SRC = 1 << 0,	   /* src_addr is known */
+	PT_FLAG_DST = 1 << 1,	   /* dst_addr and dst_port_be16 are known */
+	PT_FLAG_FOLDED = 1 << 2,   /* map full: kind, cause, cgroup, netns and proto only */
+	PT_FLAG_OTHER = 1 << 3,	   /* folded map full too: kind only */
+	PT_FLAG_SOCKET = 1 << 4,   /* owner is the socket's creator (a kernel thread failed) */
+};
+
+/* What failures are counted by. Zero in every byte that is not used: it is hashed whole. */
+struct pt_key {
+	unsigned long long cgroup_id; /* cgroup2 id (kernfs node); 0 unknown */
+	unsigned long long start_ns;  /* the process's start, CLOCK_BOOTTIME; 0 without process */
+	unsigned int tgid;	      /* process id in the initial pid namespace; 0 without process */
+	unsigned int netns_id;	      /* inode of the socket's network namespace; 0 unknown */
+	unsigned char src_addr[16];
+	unsigned char dst_addr[16];
+	unsigned short dst_port_be16;
+	unsigned short error;  /* positive errno that the caller gets; 0 unknown */
+	unsigned char kind;    /* enum pt_kind */
+	unsigned char cause;   /* enum pt_cause; 0 with PT_FLAG_OTHER */
+	unsigned char proto;   /* IPPROTO_*; 0 unknown */
+	unsigned char family;  /* enum pt_family */
+	unsigned char tier;    /* enum pt_tier */
+	unsigned char flags;   /* enum pt_flag */
+	unsigned char unused[6];
+};
+
+/* What is known beyond the key, from the first failure of a line. */
+struct pt_detail {
+	unsigned int tid; /* thread id, initial pid namespace; 0 without process */
+	unsigned int uid; /* real uid, initial user namespace */
+	char comm[PT_COMM_LEN];	     /* the thread group leader's; any bytes, NUL-terminated */
+	unsigned short src_port_be16; /* 0: none was assigned */
+	unsigned short port_low;     /* port range in force, both ends usable; 0, 0 unknown */
+	unsigned short port_high;
+	unsigned short unused;
+};
+
+/* The ring buffer's record: one failure, shown at once. */
+struct pt_sample {
+	struct pt_key key;
+	struct pt_detail detail;
+	unsigned long long time_ns; /* CLOCK_MONOTONIC */
+	unsigned int generation;    /* the generation that counted it (pt_control) */
+	unsigned int unused;
+};
+
+/* The count maps' value. count - sampled failures are still to be reported when it is drained. */
+struct pt_count {
+	unsigned long long count;	  /* failures of this key */
+	unsigned long long sampled;	  /* those of them that went into the ring */
+	unsigned long long rest_first_ns; /* first and last of the others, CLOCK_MONOTONIC */
+	unsigned long long rest_last_ns;
+	struct pt_detail detail; /* of the first of the others; of the sampled one until then */
+};
+
+/* Shared state, in one memory-mapped array element. */
+struct pt_control {
+	unsigned int generation; /* written by user space; its lowest bit chooses the maps */
+	unsigned int each;	 /* written by user space before attach: sample every failure */
+	unsigned long long recorded;	 /* failures counted */
+	unsigned long long ring_lost;	 /* samples that the ring had no room for */
+	unsigned long long unremembered; /* connects whose state before could not be kept */
+};
+
+_Static_assert(sizeof(struct pt_key) == 72, "pt_key");
+_Static_assert(sizeof(struct pt_detail) == 32, "pt_detail");
+_Static_assert(sizeof(struct pt_sample) == 120, "pt_sample");
+_Static_assert(sizeof(struct pt_count) == 64, "pt_count");
+_Static_assert(sizeof(struct pt_control) == 32, "pt_control");
+
+#endif
