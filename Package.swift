@@ -17,7 +17,7 @@ let package = Package(
         .target(name: "CPortTraceWire"),
         .target(name: "BPF", dependencies: ["CLibbpf", "CLinux"], swiftSettings: swiftSettings),
         .target(name: "PortTraceCore", dependencies: ["CPortTraceWire"], swiftSettings: swiftSettings),
-        .target(name: "PortTraceNode", dependencies: ["PortTraceCore"], swiftSettings: swiftSettings),
+        .target(name: "PortTraceNode", swiftSettings: swiftSettings),
         .target(
             name: "PortTraceProbes",
             dependencies: ["BPF", "CLinux", "CPortTraceWire", "PortTraceCore"],
@@ -25,7 +25,7 @@ let package = Package(
             plugins: ["BPFObjects"]),
         .executableTarget(
             name: "porttrace",
-            dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
+            dependencies: ["CLinux", "CPortTraceWire", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
             swiftSettings: swiftSettings,
             linkerSettings: [
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))

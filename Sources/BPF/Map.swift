@@ -1,0 +1,103 @@
+internal import CLibbpf
+internal import Glibc
+
+/// A map of an ``Object``.
+public struct Map {
+    let pointer: OpaquePointer
+    public let name: String
+
+    public var descriptor: Int32 { bpf_map__fd(pointer) }
+    public var keySize: Int { Int(bpf_map__key_size(pointer)) }
+    public var valueSize: Int { Int(bpf_map__value_size(pointer)) }
+    public var capacity: Int { Int(bpf_map__max_entries(pointer)) }
+
+    /// Sets the capacity, before the object is loaded.
+    public func resize(to capacity: UInt32) throws(BPFError) {
+        guard bpf_map__set_max_entries(pointer, capacity) == 0 else { throw BPFError("resize", name) }
+    }
+
+    /// Copies the value of a key into `value`; false where there is none.
+    public func read(_ key: UnsafeRawPointer, into value: UnsafeMutableRawPointer) -> Bool {
+        bpf_map_lookup_elem(descriptor, key, value) == 0
+    }
+
+    /// Writes the value of a key.
+    public func write(_ key: UnsafeRawPointer, _ value: UnsafeRawPointer) throws(BPFError) {
+        guard bpf_map_update_elem(descriptor, key, value, 0) == 0 else { throw BPFError("write", name) }
+    }
+
+    /// Maps the values of an array made with BPF_F_MMAPABLE into memory, until the process ends.
+    public func mapped() throws(BPFError) -> UnsafeMutableRawPointer {
+        let size = sysconf(Int32(_SC_PAGESIZE))
+        let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+        guard let address, address != MAP_FAILED else { throw BPFError("map", name) }
+        return address
+    }
+}
+
+/// Takes all elements out of hash maps, in batches.
+public final class BatchReader {
+    private let keys: UnsafeMutableRawBufferPointer
+    private let values: UnsafeMutableRawBufferPointer
+    private let rows: UInt32
+
+    /// - Parameter rows: How many elements a batch may have, at least the most that one hash bucket holds.
+    public init(keySize: Int, valueSize: Int, rows: Int) {
+        keys = .allocate(byteCount: keySize * rows, alignment: 8)
+        values = .allocate(byteCount: valueSize * rows, alignment: 8)
+        self.rows = UInt32(rows)
+    }
+
+    deinit {
+        keys.deallocate()
+        values.deallocate()
+    }
+
+    /// Removes every element of the map and hands them out; the buffers are valid during the call only. Elements
+    /// that come in meanwhile may be left.
+    ///
+    /// - Throws: ``BPFError``; what was handed out until then is removed, the rest is still in the map.
+    public func drain(
+        _ map: Map, _ body: (_ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ count: Int) -> Void
+    ) throws(BPFError) {
+        var position: UInt32?
+        while true {
+            var count = rows
+            var next: UInt32 = 0
+            let (result, code) = Self.removeBatch(
+                map, after: position, next: &next, keys: keys.baseAddress, values: values.baseAddress, &count)
+            // ENOENT is the end; it may come together with the last elements.
+            guard result == 0 || code == ENOENT else { throw BPFError("drain", map.name, code: code) }
+            if count > 0 { body(keys.baseAddress!, values.baseAddress!, Int(count)) }
+            if result != 0 { return }
+            position = next
+        }
+    }
+
+    private static func removeBatch(
+        _ map: Map, after position: UInt32?, next: inout UInt32, keys: UnsafeMutableRawPointer?,
+        values: UnsafeMutableRawPointer?, _ count: inout UInt32
+    ) -> (result: Int32, code: Int32) {
+        // While the kernel walks a bucket no kprobe or tracepoint program runs on that CPU (bpf_prog_active); were
+        // this thread preempted there, programs of others would be skipped.
+        let priority = RealtimePriority()
+        defer { priority.end() }
+        guard var position else {
+            return (bpf_map_lookup_and_delete_batch(map.descriptor, nil, &next, keys, values, &count, nil), errno)
+        }
+        return (bpf_map_lookup_and_delete_batch(map.descriptor, &position, &next, keys, values, &count, nil), errno)
+    }
+}
+
+/// SCHED_FIFO, where this process may have it, for the time of a system call.
+private struct RealtimePriority {
+    init() {
+        var parameters = sched_param(sched_priority: 1)
+        sched_setscheduler(0, SCHED_FIFO, &parameters)
+    }
+
+    func end() {
+        var parameters = sched_param(sched_priority: 0)
+        sched_setscheduler(0, SCHED_OTHER, &parameters)
+    }
+}

@@ -1,0 +1,75 @@
+internal import CLibbpf
+internal import Glibc
+
+/// A BPF object file, opened from memory. Closes it, with its programs and maps, when it goes away; maps that
+/// another object uses too stay.
+public struct Object: ~Copyable {
+    let pointer: OpaquePointer
+    public let name: String
+
+    /// Opens the object: parses it, loads nothing.
+    ///
+    /// - Parameters:
+    ///   - btf: A file with the kernel's types, where the kernel does not give its own.
+    /// - Throws: ``BPFError`` where the bytes are no BPF object or `btf` cannot be read.
+    public init(_ bytes: [UInt8], name: String, btf: String?) throws(BPFError) {
+        var options = bpf_object_open_opts()
+        options.sz = MemoryLayout<bpf_object_open_opts>.size
+        let opened = bytes.withUnsafeBytes { bytes in
+            name.withCString { name in
+                options.object_name = name
+                guard let btf else {
+                    return bpf_object__open_mem(bytes.baseAddress, bytes.count, &options)
+                }
+                return btf.withCString { btf in
+                    options.btf_custom_path = btf
+                    return bpf_object__open_mem(bytes.baseAddress, bytes.count, &options)
+                }
+            }
+        }
+        guard let opened else { throw BPFError("open", name) }
+        pointer = opened
+        self.name = name
+        var program = bpf_object__next_program(pointer, nil)
+        while let each = program {
+            bpf_program__set_autoload(each, false)
+            program = bpf_object__next_program(pointer, each)
+        }
+    }
+
+    deinit { bpf_object__close(pointer) }
+
+    /// Loads the maps and the programs that were selected.
+    public func load() throws(BPFError) {
+        guard bpf_object__load(pointer) == 0 else { throw BPFError("load", name) }
+    }
+
+    /// The program of that name; it is valid as long as the object.
+    public func program(_ name: String) throws(BPFError) -> Program {
+        guard let program = bpf_object__find_program_by_name(pointer, name) else {
+            throw BPFError("find program", name)
+        }
+        return Program(pointer: program, name: name)
+    }
+
+    /// The map of that name; it is valid as long as the object.
+    public func map(_ name: String) throws(BPFError) -> Map {
+        guard let map = bpf_object__find_map_by_name(pointer, name) else {
+            throw BPFError("find map", name)
+        }
+        return Map(pointer: map, name: name)
+    }
+
+    /// Makes this object, before it is loaded, use the loaded maps of another one wherever the names are the same.
+    public func shareMaps(of other: borrowing Object) throws(BPFError) {
+        var next = bpf_object__next_map(other.pointer, nil)
+        while let map = next {
+            if let own = bpf_object__find_map_by_name(pointer, bpf_map__name(map)) {
+                guard bpf_map__reuse_fd(own, bpf_map__fd(map)) == 0 else {
+                    throw BPFError("share map", String(cString: bpf_map__name(map)))
+                }
+            }
+            next = bpf_object__next_map(other.pointer, map)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+internal import CLibbpf
+internal import Glibc
+
+/// A program of an ``Object``.
+public struct Program {
+    let pointer: OpaquePointer
+    public let name: String
+
+    /// Selects the program to be loaded with its object.
+    public func select() {
+        bpf_program__set_autoload(pointer, true)
+    }
+
+    /// Attaches to what the program's section names.
+    public func attach() throws(BPFError) -> Link {
+        guard let link = bpf_program__attach(pointer) else { throw BPFError("attach", name) }
+        return Link(pointer: link)
+    }
+
+    /// Attaches to a tracefs event: a tracepoint, or a kprobe made there.
+    public func attach(event: String, group: String) throws(BPFError) -> Link {
+        guard let link = bpf_program__attach_tracepoint(pointer, group, event) else {
+            throw BPFError("attach", "\(name) to \(group)/\(event)")
+        }
+        return Link(pointer: link)
+    }
+
+    /// Runs that the kernel skipped because this program, or another one, was running on that CPU. Counted for
+    /// fentry and raw tracepoints since v5.12, for kprobes and tracepoints since v6.7.
+    public func skippedRuns() throws(BPFError) -> UInt64 {
+        var info = bpf_prog_info()
+        var size = UInt32(MemoryLayout<bpf_prog_info>.size)
+        guard bpf_obj_get_info_by_fd(bpf_program__fd(pointer), &info, &size) == 0 else {
+            throw BPFError("read the statistics of", name)
+        }
+        return info.recursion_misses
+    }
+}
+
+/// An attached program. Detaches it when it goes away.
+public struct Link: ~Copyable {
+    let pointer: OpaquePointer
+
+    deinit { bpf_link__destroy(pointer) }
+}

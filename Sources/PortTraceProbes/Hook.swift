@@ -1,0 +1,50 @@
+/// A place of the kernel that porttrace watches, by its name in the contract.
+public enum Hook: String, CaseIterable, Sendable {
+    case connect
+    case bind
+}
+
+/// The means by which a hook is attached, by its name in the contract.
+public enum Tier: String, Sendable {
+    case fentry
+    case kprobe
+    case tracepoint
+}
+
+/// The most that `--probe-mode` lets be used.
+public enum ProbeMode: String, CaseIterable, Sendable {
+    case auto
+    case fentry
+    case kprobe
+    case tracepoint
+}
+
+/// A way to attach a hook. Two of them are of the same tier and differ in when the kernel skips a run: see
+/// ``ProbePlan``.
+public enum Attachment: Sendable, CaseIterable {
+    /// fexit through a BPF trampoline.
+    case fexit
+    /// A kprobe and a kretprobe, made through tracefs.
+    case kprobe
+    /// A raw tracepoint.
+    case rawTracepoint
+    /// A classic tracepoint, through tracefs and perf.
+    case tracepoint
+
+    public var tier: Tier {
+        switch self {
+        case .fexit: .fentry
+        case .kprobe: .kprobe
+        case .rawTracepoint, .tracepoint: .tracepoint
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .fexit: "fentry"
+        case .kprobe: "kprobe"
+        case .rawTracepoint: "raw tracepoint"
+        case .tracepoint: "tracepoint"
+        }
+    }
+}

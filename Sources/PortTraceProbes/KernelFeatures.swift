@@ -1,0 +1,54 @@
+internal import BPF
+internal import Glibc
+
+/// The facts of this kernel that decide how to attach: each found by trying it, not by the kernel's version.
+public struct KernelFeatures: Sendable, Equatable {
+    /// Whether something works, or why it does not.
+    public enum Outcome: Sendable, Equatable {
+        case works
+        case refused(String)
+    }
+
+    /// Whether a task may be switched away from in the midst of a BPF program (PREEMPT, PREEMPT_LAZY, PREEMPT_RT);
+    /// nil where the kernel does not tell.
+    public var preemptible: Bool?
+
+    /// Whether the kernel describes its own types (CONFIG_DEBUG_INFO_BTF).
+    public var types: Outcome
+
+    public var attachments: [Attachment: Outcome]
+
+    public init(preemptible: Bool?, types: Outcome, attachments: [Attachment: Outcome]) {
+        self.preemptible = preemptible
+        self.types = types
+        self.attachments = attachments
+    }
+
+    public static let typesPath = "/sys/kernel/btf/vmlinux"
+}
+
+extension KernelFeatures {
+    /// Tries everything out on the running kernel.
+    static func probe(tracefs: TraceFS?) -> KernelFeatures {
+        KernelFeatures(
+            preemptible: Preemption.current(),
+            types: access(typesPath, R_OK) == 0 ? .works : .refused("the kernel has no \(typesPath)"),
+            attachments: [
+                .fexit: outcome { () throws(BPFError) in try Kernel.tryFexit("inet_hash_connect") },
+                .rawTracepoint: outcome { () throws(BPFError) in
+                    try Kernel.tryRawTracepoint("inet_sock_set_state")
+                },
+                .kprobe: KprobeEvents.probe("inet_hash_connect", tracefs: tracefs),
+                .tracepoint: tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs"),
+            ])
+    }
+
+    private static func outcome(_ attempt: () throws(BPFError) -> Void) -> Outcome {
+        do {
+            try attempt()
+            return .works
+        } catch {
+            return .refused(error.reason)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * connect() that finds no source port (connect_exhausted) or whose bound port's 4-tuple is taken
+ * (connect_conflict); EADDRNOTAVAIL either way. TCP over IPv4 and IPv6, MPTCP's subflows included.
+ *
+ * When: at the return of inet_hash_connect() and inet6_hash_connect(), where state, addresses and namespace are
+ * still intact (after connect() they are gone); or, where these cannot be hooked, at the state changes around them.
+ * Not here: connects that fail otherwise (refused, unreachable, ENOMEM), UDP (bind.bpf.c).
+ * The loader attaches one of the four variants (PortTraceProbes/ProbePlan.swift).
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+#include "record.bpf.h"
+#include "socket.bpf.h"
+#include "owner.bpf.h"
+#include "stash.bpf.h"
+
+/* port: the one that the socket was bound to before the search, 0 where the kernel was to choose it. */
+static __always_inline void connect_failed(struct sock *sk, u16 port, enum pt_tier tier)
+{
+	struct pt_key key = {
+		.kind = port ? PT_KIND_CONNECT_CONFLICT : PT_KIND_CONNECT_EXHAUSTED,
+		.cause = port ? PT_CAUSE_TUPLE_TAKEN : PT_CAUSE_PORT_RANGE,
+		.error = EADDRNOTAVAIL,
+		.tier = tier,
+	};
+	struct pt_detail detail = {.src_port_be16 = bpf_htons(port)};
+
+	fill_socket(&key, &detail, sk);
+	fill_connection(&key, sk);
+	fill_owner(&key, &detail, sk);
+	record(&key, &detail);
+}
+
+/* ---- function return: the kernel's own verdict ---- */
+
+static __always_inline int handle_hash_connect(struct sock *sk, int ret, enum pt_tier tier)
+{
+	if (ret != -EADDRNOTAVAIL)
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP) /* DCCP connects through the same function */
+		return 0;
+	connect_failed(sk, BPF_CORE_READ(sk, __sk_common.skc_num), tier);
+	return 0;
+}
+
+SEC("fexit/inet_hash_connect")
+int BPF_PROG(connect4_fexit, void *death_row, struct sock *sk, int ret)
+{
+	return handle_hash_connect(sk, ret, PT_TIER_FENTRY);
+}
+
+SEC("fexit/inet6_hash_connect")
+int BPF_PROG(connect6_fexit, void *death_row, struct sock *sk, int ret)
+{
+	return handle_hash_connect(sk, ret, PT_TIER_FENTRY);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(connect_entry, void *death_row, struct sock *sk)
+{
+	stash_argument(sk);
+	return 0;
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(connect_return, int ret)
+{
+	struct sock *sk = take_argument();
+
+	if (!sk) {
+		if (ret == -EADDRNOTAVAIL)
+			count_unremembered();
+		return 0;
+	}
+	return handle_hash_connect(sk, ret, PT_TIER_KPROBE);
+}
+
+/* ---- state changes: the verdict concluded ---- */
+
+/*
+ * What a socket had when its search began. sk_txhash is drawn anew, never 0, right after the search succeeded and
+ * before anything else can fail: SYN_SENT → CLOSE with an unchanged one means that the search failed. A fresh socket
+ * has none and is not remembered.
+ *
+ * Task → its search. Inserted at CLOSE → SYN_SENT, removed when the search fails or the task's next one begins; the
+ * search ends inside the same call, so that only the newest entry of each task matters. LRU: drops those of tasks
+ * that have long gone on.
+ */
+struct pt_search {
+	struct sock *sk;
+	u32 txhash;
+	u16 port;
+	u16 unused;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct pt_search);
+} pt_searches SEC(".maps");
+
+static __always_inline void search_began(struct sock *sk)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	struct pt_search search = {
+		.sk = sk,
+		.txhash = BPF_CORE_READ(sk, sk_txhash),
+		.port = BPF_CORE_READ(sk, __sk_common.skc_num),
+	};
+
+	if (search.txhash || search.port) {
+		if (bpf_map_update_elem(&pt_searches, &task, &search, BPF_ANY))
+			count_unremembered();
+	} else if (bpf_map_lookup_elem(&pt_searches, &task)) {
+		bpf_map_delete_elem(&pt_searches, &task);
+	}
+}
+
+static __always_inline int handle_state(struct sock *sk, int from, int to, enum pt_tier tier)
+{
+	if (to == TCP_SYN_SENT && from == TCP_CLOSE) {
+		if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+			search_began(sk);
+		return 0;
+	}
+	if (from != TCP_SYN_SENT || to != TCP_CLOSE)
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+
+	u64 task = bpf_get_current_pid_tgid();
+	struct pt_search *search = bpf_map_lookup_elem(&pt_searches, &task);
+	u32 before = 0;
+	u16 port = 0;
+
+	/* Another socket's: an interrupt closes it in the middle of this task's search. */
+	if (search && search->sk == sk) {
+		before = search->txhash;
+		port = search->port;
+		bpf_map_delete_elem(&pt_searches, &task);
+	}
+	if (BPF_CORE_READ(sk, sk_txhash) == before)
+		connect_failed(sk, port, tier);
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int BPF_PROG(connect_raw_tp, struct sock *sk, int from, int to)
+{
+	return handle_state(sk, from, to, PT_TIER_TRACEPOINT);
+}
+
+SEC("tp/sock/inet_sock_set_state")
+int connect_tp(struct trace_event_raw_inet_sock_set_state *ctx)
+{
+	return handle_state((struct sock *)ctx->skaddr, ctx->oldstate, ctx->newstate, PT_TIER_TRACEPOINT);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The shared maps and nothing else: loaded first, so that each hook's object can be loaded, or refused, alone. */
+#include "maps.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,98 @@
+/*
+ * Whose failure it is: the running task's process and cgroup, or, for a kernel thread (NFS, further MPTCP
+ * subflows), the cgroup of the socket's creator and no process.
+ */
+#ifndef PT_OWNER_BPF_H
+#define PT_OWNER_BPF_H
+
+#include <bpf/bpf_core_read.h>
+#include "maps.bpf.h"
+
+#define PT_CGROUP_DEPTH 32  /* levels below the root that a path may have */
+#define PT_CGROUP_NAME 256  /* NAME_MAX and its NUL */
+
+/* Where a path is put together; a program that records does not nest on a CPU. */
+struct pt_cgroup_scratch {
+	char names[PT_CGROUP_PATH_LEN + PT_CGROUP_NAME];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct pt_cgroup_scratch);
+} pt_cgroup_scratch SEC(".maps");
+
+static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
+{
+	struct kernfs_node___rcu *rcu = (void *)kn;
+
+	if (bpf_core_field_exists(rcu->__parent))
+		return BPF_CORE_READ(rcu, __parent);
+	return BPF_CORE_READ(kn, parent);
+}
+
+/* Keeps the names of a cgroup that user space may not know yet. A path too long or too deep is left out. */
+static __always_inline void remember_cgroup(struct kernfs_node *kn, u64 id)
+{
+	u32 zero = 0, used = 0;
+
+	if (bpf_map_lookup_elem(&pt_cgroups, &id))
+		return;
+	struct pt_cgroup_scratch *scratch = bpf_map_lookup_elem(&pt_cgroup_scratch, &zero);
+	if (!scratch)
+		return;
+	for (int level = 0; level <= PT_CGROUP_DEPTH; level++) {
+		struct kernfs_node *parent = kernfs_parent(kn);
+
+		if (!parent) {
+			scratch->names[used & (PT_CGROUP_PATH_LEN - 1)] = 0;
+			bpf_map_update_elem(&pt_cgroups, &id, scratch, BPF_ANY);
+			return;
+		}
+		long length = bpf_probe_read_kernel_str(&scratch->names[used & (PT_CGROUP_PATH_LEN - 1)],
+							PT_CGROUP_NAME, BPF_CORE_READ(kn, name));
+		if (length <= 1 || used + length >= PT_CGROUP_PATH_LEN)
+			return;
+		used += length;
+		kn = parent;
+	}
+}
+
+static __always_inline struct kernfs_node *socket_cgroup(struct sock *sk)
+{
+	struct sock_cgroup_data___val *old = (void *)&sk->sk_cgrp_data;
+
+	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		return BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn);
+	u64 value = BPF_CORE_READ(old, val);
+	struct cgroup *cgroup = (void *)value;
+	/* The lowest bit set: priority and classid of cgroup v1 instead of a pointer. */
+	return value & 1 ? 0 : BPF_CORE_READ(cgroup, kn);
+}
+
+static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *detail, struct sock *sk)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct kernfs_node *kn;
+
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
+		key->flags |= PT_FLAG_SOCKET;
+		kn = socket_cgroup(sk);
+	} else {
+		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+		u64 ids = bpf_get_current_pid_tgid();
+
+		key->tgid = ids >> 32;
+		key->start_ns = BPF_CORE_READ(leader, start_boottime);
+		detail->tid = (u32)ids;
+		detail->uid = (u32)bpf_get_current_uid_gid();
+		BPF_CORE_READ_STR_INTO(&detail->comm, leader, comm);
+		kn = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	}
+	if (!kn)
+		return;
+	key->cgroup_id = BPF_CORE_READ(kn, id);
+	remember_cgroup(kn, key->cgroup_id);
+}
+
+#endif

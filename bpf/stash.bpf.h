@@ -1,0 +1,50 @@
+/* An argument kept from a function's kprobe to its kretprobe, which has the result alone. */
+#ifndef PT_STASH_BPF_H
+#define PT_STASH_BPF_H
+
+#include <bpf/bpf_tracing.h>
+#include "maps.bpf.h"
+
+/*
+ * Task → the socket of the call that it is in. One call a task: the functions of an object do not call each other,
+ * and run for nobody but the task itself, never in an interrupt. Inserted at entry, removed at return. LRU: drops
+ * what a return that the kernel missed has left behind.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, struct sock *);
+} pt_arguments SEC(".maps");
+
+/* A failure that could not be told for want of what came before it: reported as missed. */
+static __always_inline void count_unremembered(void)
+{
+	u32 zero = 0;
+	struct pt_control *control = bpf_map_lookup_elem(&pt_control, &zero);
+
+	if (control)
+		__sync_fetch_and_add(&control->unremembered, 1);
+}
+
+static __always_inline void stash_argument(struct sock *sk)
+{
+	u64 task = bpf_get_current_pid_tgid();
+
+	if (bpf_map_update_elem(&pt_arguments, &task, &sk, BPF_ANY))
+		count_unremembered();
+}
+
+static __always_inline struct sock *take_argument(void)
+{
+	u64 task = bpf_get_current_pid_tgid();
+	struct sock **found = bpf_map_lookup_elem(&pt_arguments, &task), *sk;
+
+	if (!found)
+		return 0;
+	sk = *found;
+	bpf_map_delete_elem(&pt_arguments, &task);
+	return sk;
+}
+
+#endif
