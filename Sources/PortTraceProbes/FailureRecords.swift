@@ -35,17 +35,21 @@ public final class FailureRecords {
     /// - Parameters:
     ///   - maps: bpf/maps.bpf.c, loaded.
     ///   - each: Whether every failure is to be sampled.
-    ///   - receive: Takes a struct pt_sample, valid during the call only; false stops the reading after it.
-    init(maps: borrowing Object, each: Bool, receive: @escaping (UnsafeRawBufferPointer) -> Bool) throws(BPFError) {
+    init(maps: borrowing Object, each: Bool) throws(BPFError) {
         counts = Generations(even: try maps.map("pt_counts_0"), odd: try maps.map("pt_counts_1"))
         folded = Generations(even: try maps.map("pt_folded_0"), odd: try maps.map("pt_folded_1"))
         other = try maps.map("pt_other")
         barrier = try maps.map("pt_counts")
         control = try maps.map("pt_control").mapped().assumingMemoryBound(to: pt_control.self)
         control.pointee.each = each ? 1 : 0
-        ring = try RingBuffer(try maps.map("pt_samples"), receiver: .init(receive))
+        let samples = try maps.map("pt_samples")
+        ring = try RingBuffer(samples)
+        sampleCapacity = samples.capacity / (MemoryLayout<pt_sample>.size + 8)
         reader = BatchReader(keySize: counts.even.keySize, valueSize: counts.even.valueSize, rows: 1024)
     }
+
+    /// The most samples that the ring holds: each has a header of 8 bytes (kernel/bpf/ringbuf.c).
+    public let sampleCapacity: Int
 
     /// Readable when there are samples.
     public var descriptor: Int32 { ring.descriptor }
@@ -54,9 +58,12 @@ public final class FailureRecords {
         Losses(ring: control.pointee.ring_lost, unremembered: control.pointee.unremembered)
     }
 
-    /// Hands the samples that are there to the receiver, until it asks to stop.
-    public func readSamples() throws(ProbeError) {
-        try ProbeError.wrapping { () throws(BPFError) in try ring.consume() }
+    /// Hands out the samples that are there, each one struct pt_sample that is valid during the call only, until
+    /// `receive` returns false.
+    ///
+    /// - Returns: Whether all were handed out.
+    public func readSamples(_ receive: (UnsafeRawBufferPointer) -> Bool) throws(ProbeError) -> Bool {
+        try ProbeError.wrapping { () throws(BPFError) in try ring.consume(receive) }
     }
 
     /// Whether anything was counted since the last flush.

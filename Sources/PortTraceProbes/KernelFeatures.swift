@@ -32,7 +32,7 @@ extension KernelFeatures {
     static func probe(tracefs: TraceFS?) -> KernelFeatures {
         KernelFeatures(
             preemptible: Preemption.current(),
-            types: access(typesPath, R_OK) == 0 ? .works : .refused("the kernel has no \(typesPath)"),
+            types: types(),
             attachments: [
                 .fexit: outcome { () throws(BPFError) in try Kernel.tryFexit("inet_hash_connect") },
                 .rawTracepoint: outcome { () throws(BPFError) in
@@ -41,6 +41,11 @@ extension KernelFeatures {
                 .kprobe: KprobeEvents.probe("inet_hash_connect", tracefs: tracefs),
                 .tracepoint: tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs"),
             ])
+    }
+
+    private static func types() -> Outcome {
+        if access(typesPath, R_OK) == 0 { return .works }
+        return .refused(access("/sys/kernel", F_OK) == 0 ? "the kernel has no \(typesPath)" : "/sys is not mounted")
     }
 
     private static func outcome(_ attempt: () throws(BPFError) -> Void) -> Outcome {

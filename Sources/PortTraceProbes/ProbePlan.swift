@@ -37,9 +37,8 @@ public struct ProbePlan: Sendable, Equatable {
     public init(features: KernelFeatures, mode: ProbeMode, types: Bool) {
         choices = Hook.allCases.map { hook in
             var choice = Choice(hook: hook, attachments: [], refusals: [])
-            for attachment in hook.attachments(preemptible: features.preemptible ?? true)
-            where mode.allows(attachment) {
-                if let reason = features.refusal(of: attachment, types: types) {
+            for attachment in hook.attachments(preemptible: features.preemptible ?? true) {
+                if let reason = mode.refusal(of: attachment) ?? features.refusal(of: attachment, types: types) {
                     choice.refusals.append(Refusal(attachment: attachment, reason: reason))
                 } else {
                     choice.attachments.append(attachment)
@@ -63,11 +62,10 @@ extension Hook {
 }
 
 extension ProbeMode {
-    fileprivate func allows(_ attachment: Attachment) -> Bool {
+    fileprivate func refusal(of attachment: Attachment) -> String? {
         switch (self, attachment.tier) {
-        case (.auto, _), (.fentry, _), (_, .tracepoint): true
-        case (.kprobe, let tier): tier != .fentry
-        case (.tracepoint, _): false
+        case (.auto, _), (.fentry, _), (_, .tracepoint), (.kprobe, .kprobe): nil
+        case (.kprobe, .fentry), (.tracepoint, .fentry), (.tracepoint, .kprobe): "not with --probe-mode \(rawValue)"
         }
     }
 }

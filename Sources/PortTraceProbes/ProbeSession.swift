@@ -33,10 +33,21 @@ public final class ProbeSession {
 
         /// The tier as the contract writes it: `fentry`, `none (why)`.
         public var text: String {
-            guard let attachment else {
-                return "none (\(refusals.map { "\($0.attachment.name): \($0.reason)" }.joined(separator: "; ")))"
-            }
+            guard let attachment else { return "none (\(reasons))" }
             return attachment.tier.rawValue
+        }
+
+        /// Why nothing stands, as `fentry: Operation not permitted; kprobe: the kernel has no kprobes`.
+        private var reasons: String {
+            var grouped: [(names: [String], reason: String)] = []
+            for refusal in refusals {
+                if let index = grouped.firstIndex(where: { $0.reason == refusal.reason }) {
+                    grouped[index].names.append(refusal.attachment.name)
+                } else {
+                    grouped.append(([refusal.attachment.name], refusal.reason))
+                }
+            }
+            return grouped.map { "\($0.names.joined(separator: ", ")): \($0.reason)" }.joined(separator: "; ")
         }
     }
 
@@ -49,11 +60,8 @@ public final class ProbeSession {
 
     /// Attaches everything that this kernel allows.
     ///
-    /// - Parameter receive: Takes each sample: see ``FailureRecords``.
     /// - Throws: ``ProbeError`` where nothing could be attached; then nothing is.
-    public init(
-        _ configuration: Configuration, receive: @escaping (UnsafeRawBufferPointer) -> Bool
-    ) throws(ProbeError) {
+    public init(_ configuration: Configuration) throws(ProbeError) {
         if configuration.verbose { Log.show() } else { Log.hide() }
         try Self.checkTypes(configuration.btf)
         let tracefs = TraceFS.open()
@@ -61,7 +69,7 @@ public final class ProbeSession {
         let plan = ProbePlan(features: features, mode: configuration.mode, types: configuration.btf != nil)
         let maps = try ProbeError.wrapping { () throws(BPFError) in try Self.loadMaps(configuration) }
         records = try ProbeError.wrapping { () throws(BPFError) in
-            try FailureRecords(maps: maps, each: configuration.each, receive: receive)
+            try FailureRecords(maps: maps, each: configuration.each)
         }
         cgroupPaths = try ProbeError.wrapping { () throws(BPFError) in
             CgroupPaths(map: try maps.map("pt_cgroups"))

@@ -1,0 +1,163 @@
+import CLinux
+import Glibc
+import PortTraceCore
+import PortTraceProbes
+
+/// The command line, read with getopt_long.
+struct Arguments {
+    private enum Option: Int32, CaseIterable {
+        // The value is what getopt_long returns: the letter of the short form, where there is one.
+        case output = 0x6f  // o
+        case duration = 0x64  // d
+        case help = 0x68  // h
+        case version = 0x100
+        case cgroup
+        case pid
+        case comm
+        case dest
+        case kind
+        case node
+        case probeMode
+        case btf
+        case interval
+        case each
+        case verbose
+
+        var name: StaticString {
+            switch self {
+            case .output: "output"
+            case .duration: "duration"
+            case .help: "help"
+            case .version: "version"
+            case .cgroup: "cgroup"
+            case .pid: "pid"
+            case .comm: "comm"
+            case .dest: "dest"
+            case .kind: "kind"
+            case .node: "node"
+            case .probeMode: "probe-mode"
+            case .btf: "btf"
+            case .interval: "interval"
+            case .each: "each"
+            case .verbose: "verbose"
+            }
+        }
+
+        var takesValue: Bool {
+            switch self {
+            case .help, .version, .each, .verbose: false
+            default: true
+            }
+        }
+    }
+
+    private static let shortOptions = ":o:d:h"
+
+    /// Reads the command line of this process.
+    static func parse() throws(UsageError) -> Invocation {
+        let count = CommandLine.argc
+        let values = CommandLine.unsafeArgv
+        var table = Option.allCases.map {
+            option(
+                name: UnsafeRawPointer($0.name.utf8Start).assumingMemoryBound(to: CChar.self),
+                has_arg: $0.takesValue ? required_argument : no_argument, flag: nil, val: $0.rawValue)
+        }
+        table.append(option())
+
+        var options = TraceOptions()
+        var help = false
+        var version = false
+        linux_getopt_reset()
+        while true {
+            let result = getopt_long(count, values, shortOptions, table, nil)
+            if result == -1 { break }
+            guard let option = Option(rawValue: result) else {
+                throw unknown(result, argument: text(of: values[Int(linux_optind()) - 1]))
+            }
+            switch option {
+            case .help: help = true
+            case .version: version = true
+            default: try read(option, into: &options)
+            }
+        }
+        let words = (Int(linux_optind())..<Int(count)).map { text(of: values[$0]) }
+        let command = try command(of: words)
+        if help { return .help(command) }
+        if version { return .version }
+        return .trace(options)
+    }
+
+    private static func command(of words: [String]) throws(UsageError) -> Command? {
+        guard let first = words.first else { return nil }
+        guard let command = Command(rawValue: first) else {
+            throw UsageError(message: "unknown command \(quoted(first))")
+        }
+        guard words.count == 1 else { throw UsageError(message: "unexpected argument \(quoted(words[1]))") }
+        return command
+    }
+
+    private static func unknown(_ result: Int32, argument: String) -> UsageError {
+        if result == UInt8(ascii: ":") { return UsageError(message: "option \(quoted(argument)) needs a value") }
+        let short = UInt8(truncatingIfNeeded: linux_optopt())
+        if short != 0, !argument.hasPrefix("--") {
+            return UsageError(message: "unknown option \(quoted("-\(Character(UnicodeScalar(short)))"))")
+        }
+        // getopt_long gives a known option's number here when a value was given to one that takes none.
+        if let option = Option(rawValue: linux_optopt()) {
+            return UsageError(message: "option \(quoted("--\(option.name)")) takes no value")
+        }
+        return UsageError(message: "unknown option \(quoted(argument))")
+    }
+
+    private static func read(_ option: Option, into options: inout TraceOptions) throws(UsageError) {
+        let bytes = linux_optarg().map { UnsafeBufferPointer(start: $0, count: strlen($0)).map(UInt8.init(bitPattern:)) }
+        let value = bytes ?? []
+        let text = String(decoding: value, as: UTF8.self)
+        do {
+            switch option {
+            case .output: options.output = try OutputFormat(parsing: value)
+            case .duration: options.duration = try Duration(parsing: value).wholeNanoseconds
+            case .interval: options.interval = try Duration(parsing: value).wholeNanoseconds
+            case .cgroup: try options.filter.addCgroups(parsing: value)
+            case .pid: try options.filter.addPIDs(parsing: value)
+            case .comm: try options.filter.addComms(parsing: value)
+            case .dest: try options.filter.addDestinations(parsing: value)
+            case .kind: try options.filter.addTypes(parsing: value)
+            case .node: options.node = try nonempty(text)
+            case .probeMode: options.mode = try probeMode(text)
+            case .btf: options.btf = try nonempty(text)
+            case .each: options.each = true
+            case .verbose: options.verbose = true
+            case .help, .version: break
+            }
+        } catch let error as UsageError {
+            throw UsageError(message: "--\(option.name): \(error.message)")
+        } catch let error as OptionError {
+            throw UsageError(message: "--\(option.name): \(error.message)")
+        } catch {
+            fatalError("unreachable: \(error)")
+        }
+    }
+
+    private static func probeMode(_ text: String) throws(UsageError) -> ProbeMode {
+        guard let mode = ProbeMode(rawValue: text) else {
+            let modes = ProbeMode.allCases.map(\.rawValue).joined(separator: ", ")
+            throw UsageError(message: "\(quoted(text)) is none of \(modes)")
+        }
+        return mode
+    }
+
+    private static func nonempty(_ text: String) throws(UsageError) -> String {
+        guard !text.isEmpty else { throw UsageError(message: "empty value") }
+        return text
+    }
+
+    private static func text(of argument: UnsafeMutablePointer<CChar>?) -> String {
+        argument.map { String(cString: $0) } ?? ""
+    }
+
+    /// An argument as a message shows it: control characters would reach the terminal.
+    private static func quoted(_ text: String) -> String {
+        "'\(String(text.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : Character($0) }))'"
+    }
+}

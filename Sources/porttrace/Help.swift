@@ -1,0 +1,64 @@
+/// The texts of --help.
+enum Help {
+    static func text(for command: Command?) -> String {
+        switch command {
+        case nil: overview
+        case .trace: trace
+        }
+    }
+
+    static let overview = """
+        porttrace: which process and cgroup runs a Linux node out of ephemeral ports, and towards where
+
+        usage: porttrace [trace] [options]    stream failures as they happen
+               porttrace --version | --help
+               porttrace trace --help         all options and what an event means
+
+        It attaches to the kernel's own failure paths, changes nothing and stops with Ctrl-C. Run it as root.
+
+        \(options)
+        """
+
+    static let trace = """
+        porttrace trace: stream failures to get a port, as they happen
+
+        usage: porttrace [trace] [options]
+
+        \(options)
+
+        events (NDJSON: one object a line, "type" and "cause"):
+          connect_exhausted  connect() found no free source port: EADDRNOTAVAIL
+          connect_conflict   connect() from a bound port whose 4-tuple is taken: EADDRNOTAVAIL
+          bind_exhausted     bind to port 0, listen() or UDP autobind found no free port: EADDRINUSE, EAGAIN
+          lost               samples not delivered, or runs that the kernel skipped
+          summary            last line of a run: totals, whether they are exact, what saw them
+
+        The first failure of a kind, owner and destination shows at once, the others of an interval as one line with
+        their count. The counts of a type add up to exactly the number of failures.
+
+        signals: SIGINT, SIGTERM, SIGHUP stop cleanly, SIGUSR1 flushes now.
+        exit status: 0 fine, 1 could not do its work, 2 bad usage.
+
+        """
+
+    private static let options = """
+        options:
+          -o, --output FORMAT     text (default) or ndjson
+          -d, --duration TIME     stop after this time: a whole number and ms, s, m or h
+              --interval TIME     flush counts this often (default 1s)
+              --each              a line for every failure, no coalescing
+              --cgroup PATH       only that cgroup and all under it, with or without the mount's prefix
+              --pid PID           only that process id, as the host sees it
+              --comm NAME         only processes of that name, exactly
+              --dest ADDR[/LEN][:PORT]
+                                  only these destinations; [ADDR]:PORT for IPv6; :PORT for a port alone
+              --kind TYPE         only these event types
+              --node NAME         the node's name in events (default: the host name)
+              --probe-mode MODE   the most to use: auto (default), fentry, kprobe or tracepoint
+              --btf FILE          the kernel's types (BTF), for a kernel without its own
+              --verbose           say more on standard error
+          -h, --help              this text; with `trace`, the events too
+              --version
+        Filters take comma lists (any of them); different options must all match.
+        """
+}

@@ -1,0 +1,35 @@
+import PortTraceCore
+import PortTraceProbes
+
+/// What the command line asks for.
+enum Invocation {
+    case help(Command?)
+    case version
+    case trace(TraceOptions)
+}
+
+/// The commands that there are.
+enum Command: String {
+    case trace
+}
+
+/// The options of `porttrace trace`.
+struct TraceOptions {
+    var output = OutputFormat.text
+    /// Nanoseconds; nil: until a signal.
+    var duration: Int64?
+    /// Nanoseconds between flushes.
+    var interval: Int64 = 1_000_000_000
+    var filter = Filter()
+    var node: String?
+    var mode = ProbeMode.auto
+    var btf: String?
+    var each = false
+    var verbose = false
+}
+
+/// A command line that cannot be used: exit status 2.
+struct UsageError: Error {
+    /// One line that names the argument.
+    var message: String
+}

@@ -1,0 +1,22 @@
+import PortTraceNode
+
+/// A line on the terminal that says that porttrace watches, for as long as nothing has failed.
+struct StatusLine {
+    private let start = KernelClock.monotonicNow()
+    private var isShown = false
+
+    /// Milliseconds after which it wants to be shown anew.
+    static let period: Int32 = 1000
+
+    mutating func show() {
+        let seconds = (KernelClock.monotonicNow() - start) / 1_000_000_000
+        StandardError.write("\r\u{1b}[Kwatching for \(seconds) s, nothing has failed")
+        isShown = true
+    }
+
+    mutating func clear() {
+        guard isShown else { return }
+        StandardError.write("\r\u{1b}[K")
+        isShown = false
+    }
+}

@@ -1,0 +1,160 @@
+import CLinux
+import Glibc
+import PortTraceCore
+import PortTraceNode
+import PortTraceProbes
+
+/// `porttrace trace`: attaches, and carries the kernel's records to standard output until it is stopped.
+///
+/// One thread does it all. What waits in the kernel while it writes is bounded there: samples by the ring, counts by
+/// the maps; here it is one batch of either.
+final class TraceCommand {
+    /// Formatted bytes after which the reading of samples pauses for writing.
+    private static let batchBytes = 256 << 10
+
+    /// Bytes of the ring buffer: 8,700 samples. With --each the ring has all failures to carry: 35,000.
+    private static let ringSize: UInt32 = 1 << 20
+    private static let eachRingSize: UInt32 = 4 << 20
+
+    private let options: TraceOptions
+    private let interrupts: Interrupts
+    private let output: StandardOutput
+    private let session: ProbeSession
+    private let stream: EventStream
+    private var status = StatusLine()
+    private var reportedRing: UInt64 = 0
+    private var reportedMissed: UInt64 = 0
+
+    /// - Throws: ``ProbeError`` where nothing can be attached.
+    init(_ options: TraceOptions) throws(ProbeError) {
+        self.options = options
+        interrupts = Interrupts()
+        output = StandardOutput(interrupts: interrupts)
+        session = try ProbeSession(
+            ProbeSession.Configuration(
+                mode: options.mode, btf: options.btf, each: options.each,
+                ringSize: Environment.ringSize ?? (options.each ? Self.eachRingSize : Self.ringSize),
+                verbose: options.verbose))
+        stream = EventStream(
+            EventStream.Configuration(
+                format: options.output, colour: Environment.allowsColour,
+                node: Array((options.node ?? NodeName.current()).utf8), each: options.each, filter: options.filter),
+            clock: Clock(utcOffsetNanoseconds: KernelClock.utcOffset()),
+            cgroupPaths: session.cgroupPaths,
+            report: { StandardError.write(line: $0.message) })
+    }
+
+    /// Streams until a signal, the end of the duration or of the reader.
+    ///
+    /// - Returns: The exit status.
+    func run() throws(ProbeError) -> Int32 {
+        let hooks = session.states.map { "\($0.hook.rawValue)=\($0.text)" }.joined(separator: " ")
+        StandardError.write(line: "attached \(hooks)")
+        interrupts.start(interval: options.interval, duration: options.duration)
+        while interrupts.stoppedAt == nil, output.state == .open {
+            wait()
+            try readSamples()
+            if interrupts.flushIsDue {
+                interrupts.flushIsDue = false
+                try flush()
+            }
+        }
+        status.clear()
+        guard output.state == .open else { return exitStatus() }
+        session.detach()
+        try flush(last: true)
+        stream.finish(facts, at: KernelClock.utcNow())
+        write()
+        return exitStatus()
+    }
+
+    /// Waits for samples, interrupts or the end of the reader.
+    private func wait() {
+        var polled = [
+            pollfd(fd: session.records.descriptor, events: Int16(POLLIN), revents: 0), output.polled,
+        ]
+        polled += interrupts.polled
+        let watches = StandardError.isTerminal && options.output == .text && stream.passed == 0
+        if watches { status.show() }
+        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : -1) > 0 else { return }
+        output.update(polled[1])
+        interrupts.update()
+    }
+
+    /// Takes samples from the ring, one batch at most; what is left is there at the next call.
+    ///
+    /// - Returns: How many were taken, and whether these were all.
+    @discardableResult
+    private func readSamples() throws(ProbeError) -> (count: Int, all: Bool) {
+        var count = 0
+        let all = try session.records.readSamples { sample in
+            stream.sample(sample)
+            count += 1
+            return stream.pendingByteCount < Self.batchBytes
+        }
+        write()
+        return (count, all)
+    }
+
+    /// Reports what was counted since the last flush, and what was lost.
+    private func flush(last: Bool = false) throws(ProbeError) {
+        stream.clock.utcOffsetNanoseconds = KernelClock.utcOffset()
+        if last || session.records.hasCounts {
+            let generation = try session.records.switchGeneration()
+            // All samples of that generation are in the ring by now; with --each more come all the time.
+            var most = session.records.sampleCapacity
+            while most > 0 {
+                let read = try readSamples()
+                most = read.all ? 0 : most - read.count
+            }
+            try session.records.drain(generation: generation) { keys, values, count in
+                stream.rows(keys: keys, values: values, count: count, generation: generation)
+                write()
+            }
+            stream.endFlush(generation: generation)
+        }
+        let ring = session.records.losses.ring
+        stream.lost(.ring, count: ring - reportedRing, at: KernelClock.utcNow())
+        reportedRing = ring
+        let missed = try session.missedRuns()
+        stream.lost(.missedRuns, count: missed - reportedMissed, at: KernelClock.utcNow())
+        reportedMissed = missed
+        write()
+    }
+
+    private func write() {
+        guard stream.pendingByteCount > 0 else { return }
+        status.clear()
+        stream.withPendingBytes { output.write($0) }
+        stream.consume(stream.pendingByteCount)
+    }
+
+    private var facts: SessionFacts {
+        SessionFacts(
+            hooks: session.states.map { ($0.hook.rawValue, $0.text) },
+            attachedTypes: session.states.filter { $0.attachment != nil }.flatMap(\.hook.eventTypes))
+    }
+
+    private func exitStatus() -> Int32 {
+        let dropped = "\(output.droppedLines) lines (\(output.droppedBytes) bytes) are not written"
+        switch output.state {
+        case .open, .closed:
+            return stream.undecodable == 0 ? 0 : 1
+        case .stalled:
+            StandardError.write(line: "standard output took nothing for 2 s after the stop: \(dropped)")
+        case .failed(let code):
+            StandardError.write(line: "cannot write standard output: \(String(cString: strerror(code))): \(dropped)")
+        }
+        return 1
+    }
+}
+
+extension Hook {
+    /// The types of the events that it sees.
+    fileprivate var eventTypes: [EventType] {
+        switch self {
+        case .connect: [.connectExhausted, .connectConflict]
+        case .bind: [.bindExhausted]
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import Testing
+
+@testable import PortTraceProbes
+
+/// Kernels' facts and the plan that follows from them.
+struct ProbePlanTests {
+    struct Kernel: CustomTestStringConvertible {
+        var testDescription: String
+        var preemptible: Bool?
+        var types = true
+        var refused: [Attachment] = []
+        var mode = ProbeMode.auto
+        var givenTypes = false
+        var connect: [Attachment]
+        var bind: [Attachment]
+    }
+
+    static let kernels = [
+        Kernel(
+            testDescription: "5.10, 6.1, 6.12: voluntary preemption", preemptible: false,
+            connect: [.fexit, .kprobe, .rawTracepoint, .tracepoint], bind: [.fexit, .kprobe]),
+        Kernel(
+            testDescription: "7.2: lazy preemption", preemptible: true,
+            connect: [.kprobe, .tracepoint, .fexit, .rawTracepoint], bind: [.kprobe, .fexit]),
+        Kernel(
+            testDescription: "locked down, preemption not told", preemptible: nil, refused: [.fexit, .kprobe],
+            connect: [.tracepoint, .rawTracepoint], bind: []),
+        Kernel(
+            testDescription: "locked down, no tracefs", preemptible: nil, refused: [.fexit, .kprobe, .tracepoint],
+            connect: [.rawTracepoint], bind: []),
+        Kernel(
+            testDescription: "arm64 before 6.4: no trampolines", preemptible: false, refused: [.fexit],
+            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
+        Kernel(
+            testDescription: "--probe-mode kprobe", preemptible: false, mode: .kprobe,
+            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
+        Kernel(
+            testDescription: "--probe-mode tracepoint", preemptible: true, mode: .tracepoint,
+            connect: [.tracepoint, .rawTracepoint], bind: []),
+        Kernel(
+            testDescription: "--probe-mode fentry is auto", preemptible: true, mode: .fentry,
+            connect: [.kprobe, .tracepoint, .fexit, .rawTracepoint], bind: [.kprobe, .fexit]),
+        Kernel(testDescription: "no BTF", preemptible: false, types: false, connect: [], bind: []),
+        Kernel(
+            testDescription: "no BTF, a file of types", preemptible: false, types: false, givenTypes: true,
+            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
+        Kernel(
+            testDescription: "everything refused", preemptible: false, refused: Attachment.allCases, connect: [], bind: []),
+    ]
+
+    @Test(arguments: kernels)
+    func plan(_ kernel: Kernel) {
+        let features = KernelFeatures(
+            preemptible: kernel.preemptible,
+            types: kernel.types ? .works : .refused("no BTF"),
+            attachments: Dictionary(
+                uniqueKeysWithValues: Attachment.allCases.map {
+                    ($0, kernel.refused.contains($0) ? .refused("not here") : .works)
+                }))
+        let plan = ProbePlan(features: features, mode: kernel.mode, types: kernel.givenTypes)
+        #expect(plan.choices.map(\.hook) == [.connect, .bind])
+        #expect(plan.choices[0].attachments == kernel.connect)
+        #expect(plan.choices[1].attachments == kernel.bind)
+        // What is not tried is told, with its reason.
+        #expect(plan.choices[0].attachments.count + plan.choices[0].refusals.count == 4)
+        #expect(plan.choices[1].attachments.count + plan.choices[1].refusals.count == 2)
+    }
+
+    @Test func reasonsAreGrouped() {
+        let state = ProbeSession.HookState(
+            hook: .bind,
+            refusals: [
+                .init(attachment: .fexit, reason: "not here"), .init(attachment: .kprobe, reason: "not here"),
+            ])
+        #expect(state.text == "none (fentry, kprobe: not here)")
+    }
+}
