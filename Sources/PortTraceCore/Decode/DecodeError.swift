@@ -1,0 +1,25 @@
+/// Why a record of the kernel cannot be read. Each means a bug: both sides are built from one header.
+enum DecodeError: Error, Equatable {
+    case size(Int, expected: Int)
+    case kind(UInt8)
+    case cause(UInt8)
+    case tier(UInt8)
+    case family(UInt8)
+    case flags(UInt8)
+    /// More samples than failures.
+    case count(UInt64, sampled: UInt64)
+}
+
+extension DecodeError: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .size(let found, let expected): "\(found) bytes where \(expected) were expected"
+        case .kind(let value): "unknown kind \(value)"
+        case .cause(let value): "cause \(value) does not belong to its kind"
+        case .tier(let value): "unknown tier \(value)"
+        case .family(let value): "unknown address family \(value)"
+        case .flags(let value): "unknown or contradicting flags \(value)"
+        case .count(let count, let sampled): "\(sampled) samples of \(count) failures"
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/// What an event says: the contract's `type`.
+public enum EventType: UInt8, CaseIterable, Sendable {
+    /// connect() found no free source port.
+    case connectExhausted
+    /// connect() from a bound port whose 4-tuple is taken.
+    case connectConflict
+    /// bind to port 0, listen() or autobind found no free port.
+    case bindExhausted
+    /// Something that porttrace could not deliver or see.
+    case lost
+    /// The last line of a run.
+    case summary
+
+    /// The types that stand for failures, in the contract's order.
+    public static let failures: [EventType] = [.connectExhausted, .connectConflict, .bindExhausted]
+
+    /// The name in the contract, as in NDJSON and `--kind`.
+    public var name: StaticString {
+        switch self {
+        case .connectExhausted: "connect_exhausted"
+        case .connectConflict: "connect_conflict"
+        case .bindExhausted: "bind_exhausted"
+        case .lost: "lost"
+        case .summary: "summary"
+        }
+    }
+
+    /// The words for a person.
+    var words: StaticString {
+        switch self {
+        case .connectExhausted: "ports exhausted"
+        case .connectConflict: "tuple taken"
+        case .bindExhausted: "bind exhausted"
+        case .lost: "lost"
+        case .summary: "summary"
+        }
+    }
+}
+
+/// One number for each event type.
+struct TypeCounts: Equatable {
+    private var counts: [UInt64]
+
+    init() {
+        counts = Array(repeating: 0, count: EventType.allCases.count)
+    }
+
+    /// The number of one type.
+    subscript(type: EventType) -> UInt64 {
+        get { counts[Int(type.rawValue)] }
+        set { counts[Int(type.rawValue)] = newValue }
+    }
+
+    /// All types together.
+    var sum: UInt64 { counts.reduce(0, &+) }
+}

@@ -1,0 +1,128 @@
+/// Which events pass: the filter options of a command line.
+///
+/// Within one option any value may match; different options must all match. An option that is not given lets
+/// everything pass.
+public struct Filter: Sendable {
+    private var cgroups: [CgroupPattern] = []
+    private var pids: [UInt32] = []
+    private var comms: [[UInt8]] = []
+    private var destinations: [DestinationPattern] = []
+    private var types: [EventType] = []
+
+    /// A filter that lets everything pass.
+    public init() {}
+
+    /// Adds the values of a `--cgroup` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what is no path of a cgroup.
+    public mutating func addCgroups(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) { cgroups.append(try CgroupPattern(parsing: item)) }
+    }
+
+    /// Adds the values of a `--pid` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what is no process id.
+    public mutating func addPIDs(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) {
+            guard let number = wholeNumber(item), number >= 1, number <= UInt64(Int32.max) else {
+                throw OptionError(item, "is not a process id: a whole number from 1")
+            }
+            pids.append(UInt32(number))
+        }
+    }
+
+    /// Adds the values of a `--comm` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or a name longer than the kernel keeps (15 bytes).
+    public mutating func addComms(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) {
+            guard item.count <= 15 else {
+                throw OptionError(item, "can be no process's name: the kernel keeps the first 15 bytes")
+            }
+            comms.append(item)
+        }
+    }
+
+    /// Adds the values of a `--dest` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what is no destination.
+    public mutating func addDestinations(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) { destinations.append(try DestinationPattern(parsing: item)) }
+    }
+
+    /// Adds the values of a `--kind` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what is no event type.
+    public mutating func addTypes(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) {
+            guard let type = EventType.allCases.first(where: { item.elementsEqual("\($0.name)".utf8) }) else {
+                let names = EventType.allCases.map { "\($0.name)" }.joined(separator: ", ")
+                throw OptionError(item, "is not an event type: \(names)")
+            }
+            types.append(type)
+        }
+    }
+
+    /// Whether no option was given.
+    public var isEmpty: Bool {
+        cgroups.isEmpty && pids.isEmpty && comms.isEmpty && destinations.isEmpty && types.isEmpty
+    }
+}
+
+/// What a filter says of an event.
+enum Verdict: UInt8 {
+    case pass
+    case reject
+    /// The event lacks a field that an option asks for, and no other option rejects it: it does not pass, and it
+    /// might have been one that was asked for.
+    case undecided
+
+    /// Both of two options: a rejection settles it, whatever the other could not tell.
+    @inline(__always)
+    func and(_ other: Verdict) -> Verdict {
+        if self == .reject || other == .reject { return .reject }
+        return self == .pass && other == .pass ? .pass : .undecided
+    }
+
+    fileprivate init(_ matches: Bool) {
+        self = matches ? .pass : .reject
+    }
+}
+
+extension Filter {
+    /// What the cgroup option says of a path; nil: it is not known.
+    func evaluate(cgroup path: [UInt8]?) -> Verdict {
+        if cgroups.isEmpty { return .pass }
+        guard let path else { return .undecided }
+        return Verdict(cgroups.contains { $0.matches(path) })
+    }
+
+    /// What all options say of a failure.
+    ///
+    /// - Parameter cgroup: what ``evaluate(cgroup:)`` said of its cgroup.
+    func evaluate(_ failure: borrowing Failure, cgroup: Verdict) -> Verdict {
+        if isEmpty { return .pass }
+        let type = failure.type
+        if !types.isEmpty, !types.contains(type) { return .reject }
+        var verdict = cgroup
+        if !pids.isEmpty || !comms.isEmpty {
+            if let process = failure.process {
+                if !pids.isEmpty { verdict = verdict.and(Verdict(pids.contains(process.pid))) }
+                if !comms.isEmpty {
+                    verdict = verdict.and(Verdict(comms.contains { process.comm == Comm($0) }))
+                }
+            } else {
+                verdict = verdict.and(.undecided)
+            }
+        }
+        if !destinations.isEmpty {
+            if let destination = failure.destination {
+                let port = failure.destinationPort
+                verdict = verdict.and(Verdict(destinations.contains { $0.matches(destination, port: port) }))
+            } else {
+                verdict = verdict.and(.undecided)
+            }
+        }
+        return verdict
+    }
+}

@@ -1,0 +1,249 @@
+/// The stream from the kernel's records to the bytes of standard output: decode, attribute, filter, write.
+///
+/// How to drive it, on one thread: ``sample(_:)`` for each record of the ring as it comes. At a flush, after the
+/// generation has been switched and the ring consumed, ``row(key:value:generation:)`` or
+/// ``rows(keys:values:count:generation:)`` for each row of the retired maps – the rows of whole keys first, then
+/// the folded ones, then the others – and ``endFlush(generation:)``. At the end ``finish(_:at:)``. Write
+/// ``withPendingBytes(_:)`` out whenever there are any.
+///
+/// No call waits, calls the system (but through the ``CgroupPathSource``) or allocates for an event.
+public final class EventStream {
+    /// How events are shown.
+    public struct Configuration: Sendable {
+        public var format: OutputFormat
+        /// Whether text may be bright.
+        public var colour: Bool
+        /// The node's name; empty: not known.
+        public var node: [UInt8]
+        /// Every failure is sampled, and shown by itself.
+        public var each: Bool
+        public var filter: Filter
+
+        public init(
+            format: OutputFormat, colour: Bool = false, node: [UInt8], each: Bool = false, filter: Filter = Filter()
+        ) {
+            self.format = format
+            self.colour = colour
+            self.node = node
+            self.each = each
+            self.filter = filter
+        }
+    }
+
+    /// Turns monotonic times into UTC; to be set again as the offset is measured again.
+    public var clock: Clock
+
+    private let format: OutputFormat
+    private let filter: Filter
+    private let report: (Diagnostic) -> Void
+    private var output = OutputBuffer()
+    private var cgroups: CgroupCache
+    private var accounts = RunAccounts()
+    private var lines: NDJSONLines
+    private var text: TextOutput
+
+    /// A stream without events.
+    ///
+    /// - Parameter report: is called with what is to be said on standard error, at most a few times a run.
+    public init(
+        _ configuration: Configuration, clock: Clock, cgroupPaths: any CgroupPathSource,
+        report: @escaping (Diagnostic) -> Void
+    ) {
+        self.clock = clock
+        self.report = report
+        format = configuration.format
+        filter = configuration.filter
+        cgroups = CgroupCache(
+            source: cgroupPaths, filter: configuration.filter, forTerminal: configuration.format == .text)
+        lines = NDJSONLines(node: configuration.node)
+        text = TextOutput(each: configuration.each, colour: configuration.colour)
+    }
+
+    // MARK: Records in
+
+    /// Takes a record of the ring buffer: one failure, shown at once where it passes.
+    ///
+    /// - Parameter bytes: a `pt_sample` at any alignment, not kept.
+    public func sample(_ bytes: UnsafeRawBufferPointer) {
+        let sample: Sample
+        do {
+            sample = try Sample(decoding: bytes)
+        } catch {
+            return countUndecodable("sample", error)
+        }
+        if format == .text, !text.takesSample(sample) { return }
+        let cgroup = cgroups.entry(for: sample.failure.cgroupID)
+        let verdict = filter.evaluate(sample.failure, cgroup: cgroup.verdict)
+        if verdict == .undecided { warnOfUndecided(sample.failure.type) }
+
+        let time = clock.utc(monotonic: sample.time)
+        switch format {
+        case .ndjson:
+            count(1, of: sample.failure.type, verdict)
+            guard verdict == .pass else { return }
+            lines.append(
+                sample.failure, count: 1, first: time, last: nil, cgroup: cgroup.json, to: &output)
+        case .text:
+            // One that does not pass is counted with its row.
+            guard verdict == .pass else { return }
+            count(1, of: sample.failure.type, verdict)
+            text.append(sample, at: time, cgroup: cgroup.text, to: &output)
+        }
+    }
+
+    /// Takes a row of a retired count map.
+    ///
+    /// - Parameters:
+    ///   - key: a `pt_key` at any alignment, not kept.
+    ///   - value: its `pt_count`, likewise.
+    ///   - generation: the generation that counted it.
+    public func row(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, generation: UInt32) {
+        let row: CountRow
+        do {
+            row = try CountRow(key: key, value: value)
+        } catch {
+            return countUndecodable("count", error)
+        }
+        switch format {
+        case .ndjson:
+            guard row.rest > 0 else { return }
+            let cgroup = cgroups.entry(for: row.failure.cgroupID)
+            let verdict = filter.evaluate(row.failure, cgroup: cgroup.verdict)
+            count(row.rest, of: row.failure.type, verdict)
+            guard verdict == .pass else { return }
+            lines.append(
+                row.failure, count: row.rest, first: clock.utc(monotonic: row.restFirst),
+                last: row.rest > 1 ? clock.utc(monotonic: row.restLast) : nil, cgroup: cgroup.json, to: &output)
+        case .text:
+            let remaining = text.remaining(of: row, generation: generation)
+            guard remaining > 0 else { return }
+            let cgroup = cgroups.entry(for: row.failure.cgroupID)
+            let verdict = filter.evaluate(row.failure, cgroup: cgroup.verdict)
+            count(remaining, of: row.failure.type, verdict)
+            if verdict == .pass { text.collect(row, remaining: remaining, generation: generation) }
+        }
+    }
+
+    /// Takes rows of a retired count map as a batch look-up gives them.
+    ///
+    /// - Parameters:
+    ///   - keys: `count` of `pt_key`, one after the other.
+    ///   - values: `count` of `pt_count`, likewise.
+    /// - Precondition: both buffers hold as many.
+    public func rows(
+        keys: UnsafeRawBufferPointer, values: UnsafeRawBufferPointer, count: Int, generation: UInt32
+    ) {
+        let (keySize, valueSize) = (CountRow.keySize, CountRow.valueSize)
+        precondition(count * keySize <= keys.count && count * valueSize <= values.count)
+        for index in 0..<count {
+            row(
+                key: UnsafeRawBufferPointer(rebasing: keys[index * keySize..<(index + 1) * keySize]),
+                value: UnsafeRawBufferPointer(rebasing: values[index * valueSize..<(index + 1) * valueSize]),
+                generation: generation)
+        }
+    }
+
+    /// Ends a flush: all rows of the generation have been given. In text the interval's lines are written now.
+    public func endFlush(generation: UInt32) {
+        if format == .text {
+            text.endInterval(generation: generation, clock: clock, cgroups: &cgroups, to: &output)
+        }
+        cgroups.endInterval()
+    }
+
+    /// Takes what could not be delivered or seen since the last call.
+    ///
+    /// - Parameters:
+    ///   - count: how much; nothing happens for 0.
+    ///   - time: UTC in nanoseconds since 1970.
+    public func lost(_ place: LossPlace, count: UInt64, at time: Int64) {
+        guard count > 0 else { return }
+        switch place {
+        case .ring: accounts.lostInRing += count
+        case .missedRuns: accounts.missedRuns += count
+        }
+        switch format {
+        case .ndjson: lines.append(lost: place, count: count, at: time, to: &output)
+        case .text: text.collect(lost: place, count: count, at: time)
+        }
+    }
+
+    /// Ends the run, after its last flush: the summary line, or the closing table.
+    ///
+    /// - Parameter time: UTC in nanoseconds since 1970.
+    public func finish(_ facts: SessionFacts, at time: Int64) {
+        if accounts.undecodable > 1 {
+            report(
+                Diagnostic(
+                    severity: .error,
+                    message: "\(accounts.undecodable) records of the kernel's could not be read in all"))
+        }
+        switch format {
+        case .ndjson: lines.append(summary: accounts, of: facts, at: time, to: &output)
+        case .text: text.finish(accounts, facts, cgroups: &cgroups, to: &output)
+        }
+    }
+
+    // MARK: Bytes out
+
+    /// Bytes that wait to be written.
+    public var pendingByteCount: Int { output.count }
+
+    /// Gives the bytes that wait to be written, whole lines but for what ``consume(_:)`` has cut; the buffer lives
+    /// as long as the call.
+    public func withPendingBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        output.withBytes(body)
+    }
+
+    /// Forgets the first bytes, which have been written. Constant time.
+    ///
+    /// - Precondition: no more than wait.
+    public func consume(_ count: Int) {
+        output.consume(count)
+    }
+
+    /// Records that could not be read so far.
+    public var undecodable: UInt64 { accounts.undecodable }
+
+    /// Failures that have passed so far.
+    public var passed: UInt64 { accounts.totals.sum }
+
+    // MARK: Accounts
+
+    @inline(__always)
+    private func count(_ count: UInt64, of type: EventType, _ verdict: Verdict) {
+        switch verdict {
+        case .pass: accounts.totals[type] += count
+        case .reject: break
+        case .undecided:
+            warnOfUndecided(type)
+            accounts.undecided[type] += count
+        }
+    }
+
+    private var hasWarnedOfUndecided = false
+
+    private func warnOfUndecided(_ type: EventType) {
+        if hasWarnedOfUndecided { return }
+        hasWarnedOfUndecided = true
+        report(
+            Diagnostic(
+                severity: .warning,
+                message: """
+                    a \(type.name) event lacks a field that a filter asks for and is left out; \
+                    summary.detail.undecided counts such events
+                    """))
+    }
+
+    private func countUndecodable(_ record: StaticString, _ error: DecodeError) {
+        accounts.undecodable += 1
+        guard accounts.undecodable == 1 else { return }
+        report(
+            Diagnostic(
+                severity: .error,
+                message: """
+                    a \(record) record of the kernel's could not be read (\(error)): a bug, please report it; \
+                    totals are not exact
+                    """))
+    }
+}

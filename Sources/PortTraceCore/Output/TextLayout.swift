@@ -1,0 +1,160 @@
+/// Lays out text lines: aligned columns time, what, count, who, from, to, and what else helps.
+struct TextLayout {
+    private let colour: Bool
+    // Columns grow with what they have shown, up to a bound, so that lines stay aligned.
+    private var who = Column(width: 28, widest: 72)
+    private var from = Column(width: 15, widest: 47)
+    private var to = Column(width: 19, widest: 47)
+
+    private static let whatWidth = 15
+    private static let countWidth = 9
+
+    init(colour: Bool) {
+        self.colour = colour
+    }
+
+    /// Adds the line of a failure, or of several.
+    ///
+    /// - Parameters:
+    ///   - time: UTC in nanoseconds; nil where it is not known.
+    ///   - cgroup: its ``CgroupCache/Entry/text``.
+    mutating func append(
+        _ failure: Failure, count: UInt64, at time: Int64?, cgroup: TerminalText, to output: inout OutputBuffer
+    ) {
+        appendStart(failure.type, count: "\(count)", at: time, to: &output)
+        var line = TerminalText()
+        line.append("  " as String)
+        line.append(who.padded(TextLayout.owner(of: failure, cgroup: cgroup)))
+        line.append("  " as String)
+        line.append(from.padded(TextLayout.endpoint(failure.source, failure.sourcePort)))
+        line.append(" → " as String)
+        line.append(to.padded(TextLayout.destination(of: failure)))
+        line.append("  " as String)
+        line.append(TextLayout.extras(of: failure))
+        output.append(line.withoutTrailingSpaces)
+        output.append(byte: UInt8(ascii: "\n"))
+    }
+
+    /// Adds the line that stands for failures without lines of their own.
+    func append(
+        rest failures: UInt64, of type: EventType, destinations: Int, folded: UInt64, at time: Int64?,
+        to output: inout OutputBuffer
+    ) {
+        appendStart(type, count: "+\(failures)", at: time, to: &output)
+        output.append(" failures, ")
+        output.append(decimal: UInt64(destinations))
+        output.append(" more destinations")
+        if folded > 0 {
+            output.append("; not told apart, as the map was full: ")
+            output.append(decimal: folded)
+        }
+        output.append(byte: UInt8(ascii: "\n"))
+    }
+
+    /// Adds a line for what was lost.
+    func append(lost place: LossPlace, count: UInt64, at time: Int64, to output: inout OutputBuffer) {
+        appendStart(.lost, count: "\(count)", at: time, to: &output)
+        switch place {
+        case .ring: output.append("  samples not delivered; their failures are in the counts")
+        case .missedRuns: output.append("  runs skipped by the kernel: so many failures at most are not in the counts")
+        }
+        output.append(byte: UInt8(ascii: "\n"))
+    }
+
+    private func appendStart(
+        _ type: EventType, count: String, at time: Int64?, to output: inout OutputBuffer
+    ) {
+        if let time {
+            TimestampCache.append(timeOfDay: max(time, 0), to: &output)
+        } else {
+            output.append("            ")
+        }
+        output.append("  ")
+        if colour { output.append("\u{1b}[1m") }
+        output.append(type.words)
+        if colour { output.append("\u{1b}[0m") }
+        let gap = TextLayout.whatWidth - type.words.utf8CodeUnitCount + TextLayout.countWidth - count.utf8.count
+        for _ in 0..<max(gap, 1) { output.append(byte: UInt8(ascii: " ")) }
+        output.append(Array(count.utf8))
+    }
+}
+
+extension TextLayout {
+    /// `nginx[4711] /checkout/worker`.
+    static func owner(of failure: Failure, cgroup: TerminalText) -> TerminalText {
+        owner(
+            comm: failure.process?.comm, pid: failure.process?.pid, isCreator: failure.ownerIsCreator,
+            cgroup: failure.cgroupID == 0 ? nil : cgroup)
+    }
+
+    /// As much of an owner as is known; `-` for none.
+    static func owner(comm: Comm?, pid: UInt32?, isCreator: Bool, cgroup: TerminalText?) -> TerminalText {
+        var text = TerminalText()
+        if let comm {
+            comm.withBytes { text.append(escaping: $0) }
+            if let pid { text.append("[\(pid)]") }
+        } else if isCreator {
+            text.append("(kernel)" as String)
+        }
+        if let cgroup {
+            if text.width > 0 { text.append(" " as String) }
+            text.append(cgroup)
+        }
+        if text.width == 0 { text.append("-" as String) }
+        return text
+    }
+
+    /// Where to; what is known of it.
+    static func destination(of failure: Failure) -> TerminalText {
+        if failure.folding != .none {
+            var text = TerminalText()
+            text.append("(map full)" as String)
+            return text
+        }
+        return endpoint(failure.destination, failure.destinationPort)
+    }
+
+    /// `10.0.0.9:8080`; `-` where it is not known.
+    static func endpoint(_ address: IPAddress?, _ port: UInt16) -> TerminalText {
+        var text = TerminalText()
+        text.append(ascii: { buffer in
+            if let address {
+                buffer.append(address, port: port)
+            } else if port != 0 {
+                buffer.append(byte: UInt8(ascii: ":"))
+                buffer.append(decimal: UInt64(port))
+            } else {
+                buffer.append(byte: UInt8(ascii: "-"))
+            }
+        })
+        return text
+    }
+
+    /// `tcp range 32768-33001 EADDRNOTAVAIL`, as far as known.
+    private static func extras(of failure: Failure) -> TerminalText {
+        var words: [String] = []
+        if failure.proto != 0 {
+            words.append(TransportProtocol.name(of: failure.proto).map { "\($0)" } ?? "proto \(failure.proto)")
+        }
+        if let range = failure.portRange, failure.type != .connectConflict {
+            words.append("range \(range.low)-\(range.high)")
+        }
+        if failure.error != 0 {
+            words.append(ErrorNumber.name(of: failure.error).map { "\($0)" } ?? "errno \(failure.error)")
+        }
+        var text = TerminalText()
+        text.append(words.joined(separator: " "))
+        return text
+    }
+}
+
+/// A column as wide as the widest that it has shown, within a bound.
+private struct Column {
+    var width: Int
+    let widest: Int
+
+    mutating func padded(_ text: TerminalText) -> TerminalText {
+        width = max(width, min(text.width, widest))
+        return text.padded(to: width)
+    }
+}
