@@ -58,7 +58,7 @@ public final class BatchReader {
     ///
     /// - Throws: ``BPFError``; what was handed out until then is removed, the rest is still in the map.
     public func drain(
-        _ map: Map, _ body: (_ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ count: Int) -> Void
+        _ map: Map, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(BPFError) {
         var position: UInt32?
         while true {
@@ -68,7 +68,11 @@ public final class BatchReader {
                 map, after: position, next: &next, keys: keys.baseAddress, values: values.baseAddress, &count)
             // ENOENT is the end; it may come together with the last elements.
             guard result == 0 || code == ENOENT else { throw BPFError("drain", map.name, code: code) }
-            if count > 0 { body(keys.baseAddress!, values.baseAddress!, Int(count)) }
+            if count > 0 {
+                body(
+                    UnsafeRawBufferPointer(rebasing: keys[..<(map.keySize * Int(count))]),
+                    UnsafeRawBufferPointer(rebasing: values[..<(map.valueSize * Int(count))]), Int(count))
+            }
             if result != 0 { return }
             position = next
         }

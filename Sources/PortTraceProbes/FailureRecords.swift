@@ -85,7 +85,7 @@ public final class FailureRecords {
     /// Takes all counts of a generation out of the maps. The keys are struct pt_key, the values struct pt_count,
     /// `count` of each one after the other, valid during the call only.
     public func drain(
-        generation: UInt32, _ body: (_ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ count: Int) -> Void
+        generation: UInt32, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(ProbeError) {
         try ProbeError.wrapping { () throws(BPFError) in
             try reader.drain(counts[generation], body)
@@ -95,7 +95,7 @@ public final class FailureRecords {
     }
 
     private func drainOther(
-        generation: UInt32, _ body: (_ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ count: Int) -> Void
+        generation: UInt32, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(BPFError) {
         for kind in 1..<PT_KIND_END.rawValue {
             var index = (generation & 1) * PT_KIND_END.rawValue + kind
@@ -104,7 +104,9 @@ public final class FailureRecords {
             var key = pt_key()
             key.kind = UInt8(kind)
             key.flags = UInt8(PT_FLAG_FOLDED.rawValue | PT_FLAG_OTHER.rawValue)
-            body(&key, &value, 1)
+            withUnsafeBytes(of: &key) { key in
+                withUnsafeBytes(of: &value) { value in body(key, value, 1) }
+            }
             var zero = pt_count()
             try other.write(&index, &zero)
         }

@@ -5,7 +5,7 @@ import PortTraceProbes
 
 // Where one of these was closed, the next file to be opened would take its place.
 for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
-    open("/dev/null", O_RDWR)
+    _ = open("/dev/null", O_RDWR)
 }
 
 do {
