@@ -1,19 +1,23 @@
 internal import CLibbpf
 internal import Glibc
 
-/// A map of an ``Object``.
+/// A loaded map.
 public struct Map {
-    let pointer: OpaquePointer
-    public let name: String
+    public let descriptor: Int32
+    /// The sizes of an element, in bytes.
+    public let keySize: Int
+    public let valueSize: Int
+    public let capacity: Int
 
-    public var descriptor: Int32 { bpf_map__fd(pointer) }
-    public var keySize: Int { Int(bpf_map__key_size(pointer)) }
-    public var valueSize: Int { Int(bpf_map__value_size(pointer)) }
-    public var capacity: Int { Int(bpf_map__max_entries(pointer)) }
-
-    /// Sets the capacity, before the object is loaded.
-    public func resize(to capacity: UInt32) throws(BPFError) {
-        guard bpf_map__set_max_entries(pointer, capacity) == 0 else { throw BPFError("resize", name) }
+    /// The map behind a descriptor, which stays the caller's.
+    public init(_ descriptor: Int32) throws(BPFError) {
+        var info = bpf_map_info()
+        var size = UInt32(MemoryLayout<bpf_map_info>.size)
+        guard bpf_obj_get_info_by_fd(descriptor, &info, &size) == 0 else { throw BPFError("read", "a map's size") }
+        self.descriptor = descriptor
+        keySize = Int(info.key_size)
+        valueSize = Int(info.value_size)
+        capacity = Int(info.max_entries)
     }
 
     /// Copies the value of a key into `value`; false where there is none.
@@ -23,14 +27,14 @@ public struct Map {
 
     /// Writes the value of a key.
     public func write(_ key: UnsafeRawPointer, _ value: UnsafeRawPointer) throws(BPFError) {
-        guard bpf_map_update_elem(descriptor, key, value, 0) == 0 else { throw BPFError("write", name) }
+        guard bpf_map_update_elem(descriptor, key, value, 0) == 0 else { throw BPFError("write", "a map") }
     }
 
     /// Maps the values of an array made with BPF_F_MMAPABLE into memory, until the process ends.
     public func mapped() throws(BPFError) -> UnsafeMutableRawPointer {
         let size = sysconf(Int32(_SC_PAGESIZE))
         let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
-        guard let address, address != MAP_FAILED else { throw BPFError("map", name) }
+        guard let address, address != MAP_FAILED else { throw BPFError("map", "an array") }
         return address
     }
 }
@@ -67,7 +71,7 @@ public final class BatchReader {
             let (result, code) = Self.removeBatch(
                 map, after: position, next: &next, keys: keys.baseAddress, values: values.baseAddress, &count)
             // ENOENT is the end; it may come together with the last elements.
-            guard result == 0 || code == ENOENT else { throw BPFError("drain", map.name, code: code) }
+            guard result == 0 || code == ENOENT else { throw BPFError("drain", "a map", code: code) }
             if count > 0 {
                 body(
                     UnsafeRawBufferPointer(rebasing: keys[..<(map.keySize * Int(count))]),

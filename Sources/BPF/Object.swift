@@ -52,12 +52,19 @@ public struct Object: ~Copyable {
         return Program(pointer: program, name: name)
     }
 
-    /// The map of that name; it is valid as long as the object.
-    public func map(_ name: String) throws(BPFError) -> Map {
-        guard let map = bpf_object__find_map_by_name(pointer, name) else {
-            throw BPFError("find map", name)
-        }
-        return Map(pointer: map, name: name)
+    /// The descriptor of the map of that name, once loaded; the object's to close.
+    public func mapDescriptor(_ name: String) throws(BPFError) -> Int32 {
+        bpf_map__fd(try map(name))
+    }
+
+    /// Sets the capacity of a map, before the object is loaded.
+    public func resizeMap(_ name: String, to capacity: UInt32) throws(BPFError) {
+        guard bpf_map__set_max_entries(try map(name), capacity) == 0 else { throw BPFError("resize", name) }
+    }
+
+    private func map(_ name: String) throws(BPFError) -> OpaquePointer {
+        guard let map = bpf_object__find_map_by_name(pointer, name) else { throw BPFError("find map", name) }
+        return map
     }
 
     /// Makes this object, before it is loaded, use the loaded maps of another one wherever the names are the same.

@@ -11,6 +11,9 @@ public struct Program {
         bpf_program__set_autoload(pointer, true)
     }
 
+    /// Once loaded; the object's to close.
+    public var descriptor: Int32 { bpf_program__fd(pointer) }
+
     /// Attaches to what the program's section names.
     public func attach() throws(BPFError) -> Link {
         guard let link = bpf_program__attach(pointer) else { throw BPFError("attach", name) }
@@ -27,19 +30,21 @@ public struct Program {
 
     /// Runs that the kernel skipped because this program, or another one, was running on that CPU. Counted for
     /// fentry and raw tracepoints since v5.12, for kprobes and tracepoints since v6.7.
-    public func skippedRuns() throws(BPFError) -> UInt64 {
+    public static func skippedRuns(_ program: Descriptor) throws(BPFError) -> UInt64 {
         var info = bpf_prog_info()
         var size = UInt32(MemoryLayout<bpf_prog_info>.size)
-        guard bpf_obj_get_info_by_fd(bpf_program__fd(pointer), &info, &size) == 0 else {
-            throw BPFError("read the statistics of", name)
+        guard bpf_obj_get_info_by_fd(program.number, &info, &size) == 0 else {
+            throw BPFError("read", "the statistics of a program")
         }
         return info.recursion_misses
     }
 }
 
-/// An attached program. Detaches it when it goes away.
+/// An attached program. Detaches it when it goes away, unless another process or ``Descriptor`` has its descriptor.
 public struct Link: ~Copyable {
     let pointer: OpaquePointer
 
     deinit { bpf_link__destroy(pointer) }
+
+    public var descriptor: Int32 { bpf_link__fd(pointer) }
 }

@@ -19,7 +19,7 @@ public struct RingBuffer: ~Copyable {
                 return receiver.receive!(UnsafeRawBufferPointer(start: data, count: size)) ? 0 : -ECANCELED
             },
             Unmanaged.passUnretained(receiver).toOpaque(), nil)
-        guard let ring else { throw BPFError("read", map.name) }
+        guard let ring else { throw BPFError("read", "a ring buffer") }
         pointer = ring
     }
 
@@ -37,7 +37,7 @@ public struct RingBuffer: ~Copyable {
             defer { receiver.receive = nil }
             return ring_buffer__consume(pointer)
         }
-        guard result >= 0 || result == -ECANCELED else { throw BPFError("read", "the ring buffer", code: -result) }
+        guard result >= 0 || result == -ECANCELED else { throw BPFError("read", "a ring buffer", code: -result) }
         return result >= 0
     }
 }

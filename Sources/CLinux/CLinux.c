@@ -1,1 +1,69 @@
 #include "CLinux.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+pid_t linux_fork(void)
+{
+	return fork();
+}
+
+int linux_die_with_parent(void)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+union control {
+	struct cmsghdr header; /* for its alignment */
+	char bytes[CMSG_SPACE(sizeof(int) * LINUX_MAX_DESCRIPTORS)];
+};
+
+int linux_send_message(int socket, const void *message, size_t size, const int *descriptors, int count)
+{
+	union control control = {};
+	struct iovec body = {.iov_base = (void *)message, .iov_len = size};
+	struct msghdr header = {.msg_iov = &body, .msg_iovlen = 1};
+
+	if (count > LINUX_MAX_DESCRIPTORS) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (count > 0) {
+		header.msg_control = control.bytes;
+		header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+		memcpy(CMSG_DATA(rights), descriptors, sizeof(int) * count);
+	}
+	return sendmsg(socket, &header, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+ssize_t linux_receive_message(int socket, void *message, size_t size, int *descriptors, int *count)
+{
+	union control control;
+	struct iovec body = {.iov_base = message, .iov_len = size};
+	struct msghdr header = {
+		.msg_iov = &body,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t length;
+
+	do {
+		length = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+	} while (length < 0 && errno == EINTR);
+	*count = 0;
+	if (length < 0)
+		return -1;
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+	if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
+		*count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(descriptors, CMSG_DATA(rights), sizeof(int) * *count);
+	}
+	return length;
+}

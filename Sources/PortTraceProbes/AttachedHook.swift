@@ -36,18 +36,8 @@ final class AttachedHook {
         }
     }
 
-    /// Detaches, in the reverse order. Its statistics can still be read.
-    func detach() {
-        while links.popLast() != nil {}
-    }
-
-    deinit { detach() }
-
-    func skippedRuns() throws(BPFError) -> UInt64 {
-        var skipped: UInt64 = 0
-        for program in programs { skipped += try program.skippedRuns() }
-        return skipped
-    }
+    /// Its programs' and its links', in the order of ``Hook/parts(_:)``.
+    var descriptors: [Int32] { programs.map(\.descriptor) + links.map { $0.link.descriptor } }
 
     private static func attach(_ program: Program, to point: Point, kprobes: KprobeEvents?) throws(BPFError) -> Link {
         let function: String
@@ -58,15 +48,7 @@ final class AttachedHook {
         case .return(let name): (function, atReturn) = (name, true)
         }
         guard let kprobes else { throw BPFError("attach", function, code: ENOENT) }
-        do {
-            return try program.attach(event: try kprobes.add(function, atReturn: atReturn), group: kprobes.group)
-        } catch let error as KprobeEvents.Failure {
-            throw BPFError("attach", error.function, code: error.code)
-        } catch let error as BPFError {
-            throw error
-        } catch {
-            fatalError("unreachable: \(error)")
-        }
+        return try program.attach(event: try kprobes.add(function, atReturn: atReturn), group: kprobes.group)
     }
 }
 

@@ -33,16 +33,17 @@ public final class FailureRecords {
     }
 
     /// - Parameters:
-    ///   - maps: bpf/maps.bpf.c, loaded.
+    ///   - maps: The descriptors of bpf/maps.bpf.c's maps.
     ///   - each: Whether every failure is to be sampled.
-    init(maps: borrowing Object, each: Bool) throws(BPFError) {
-        counts = Generations(even: try maps.map("pt_counts_0"), odd: try maps.map("pt_counts_1"))
-        folded = Generations(even: try maps.map("pt_folded_0"), odd: try maps.map("pt_folded_1"))
-        other = try maps.map("pt_other")
-        barrier = try maps.map("pt_counts")
-        control = try maps.map("pt_control").mapped().assumingMemoryBound(to: pt_control.self)
+    init(maps: [SharedMap: Int32], each: Bool) throws(BPFError) {
+        func map(_ name: SharedMap) throws(BPFError) -> Map { try Map(maps[name]!) }
+        counts = Generations(even: try map(.evenCounts), odd: try map(.oddCounts))
+        folded = Generations(even: try map(.evenFolded), odd: try map(.oddFolded))
+        other = try map(.other)
+        barrier = try map(.counts)
+        control = try map(.control).mapped().assumingMemoryBound(to: pt_control.self)
         control.pointee.each = each ? 1 : 0
-        let samples = try maps.map("pt_samples")
+        let samples = try map(.samples)
         ring = try RingBuffer(samples)
         sampleCapacity = samples.capacity / (MemoryLayout<pt_sample>.size + 8)
         reader = BatchReader(keySize: counts.even.keySize, valueSize: counts.even.valueSize, rows: 1024)

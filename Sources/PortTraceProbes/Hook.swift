@@ -21,13 +21,13 @@ public enum ProbeMode: String, CaseIterable, Sendable {
 
 /// A way to attach a hook. Two of them are of the same tier and differ in when the kernel skips a run: see
 /// ``ProbePlan``.
-public enum Attachment: Sendable, CaseIterable {
+public enum Attachment: String, Sendable, CaseIterable {
     /// fexit through a BPF trampoline.
-    case fexit
+    case fexit = "fentry"
     /// A kprobe and a kretprobe, made through tracefs.
     case kprobe
     /// A raw tracepoint.
-    case rawTracepoint
+    case rawTracepoint = "raw tracepoint"
     /// A classic tracepoint, through tracefs and perf.
     case tracepoint
 
@@ -36,15 +36,6 @@ public enum Attachment: Sendable, CaseIterable {
         case .fexit: .fentry
         case .kprobe: .kprobe
         case .rawTracepoint, .tracepoint: .tracepoint
-        }
-    }
-
-    var name: String {
-        switch self {
-        case .fexit: "fentry"
-        case .kprobe: "kprobe"
-        case .rawTracepoint: "raw tracepoint"
-        case .tracepoint: "tracepoint"
         }
     }
 }

@@ -29,7 +29,7 @@ public struct KernelFeatures: Sendable, Equatable {
 
 extension KernelFeatures {
     /// Tries everything out on the running kernel.
-    static func probe(tracefs: TraceFS?) -> KernelFeatures {
+    static func probe(tracefs: TraceFS?, kprobeGroup: String) -> KernelFeatures {
         KernelFeatures(
             preemptible: Preemption.current(),
             types: types(),
@@ -38,7 +38,7 @@ extension KernelFeatures {
                 .rawTracepoint: outcome { () throws(BPFError) in
                     try Kernel.tryRawTracepoint("inet_sock_set_state")
                 },
-                .kprobe: KprobeEvents.probe("inet_hash_connect", tracefs: tracefs),
+                .kprobe: KprobeEvents.probe("inet_hash_connect", tracefs: tracefs, group: kprobeGroup),
                 .tracepoint: tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs"),
             ])
     }

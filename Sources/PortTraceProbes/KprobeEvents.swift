@@ -1,55 +1,74 @@
-internal import CLinux
+internal import BPF
 internal import Glibc
 
 /// Kprobes made through tracefs, which unlike perf's own lets a kretprobe's instances be set. They are no programs
 /// and do nothing while nothing is attached; what a killed porttrace has left is removed by the next one.
 final class KprobeEvents {
     /// Concurrent calls that a kretprobe can follow, the kernel's most (KRETPROBE_MAXACTIVE_MAX,
-    /// include/linux/kprobes.h). inet_hash_connect() sleeps in its search, so that many may be in it.
+    /// kernel/trace/trace_kprobe.c). inet_hash_connect() sleeps in its search, so that many may be in it.
     private static let instances = 4096
     private static let prefix = "porttrace_"
 
-    let group = "\(prefix)\(getpid())"
-    private let tracefs: TraceFS
-    private var events: [String] = []
+    /// The tracefs group of the events: every porttrace has its own.
+    let group: String
+    private(set) var events: [String]
+    private let eventsFile: Descriptor
+    private let profileFile: Descriptor
 
-    init(tracefs: TraceFS) {
-        self.tracefs = tracefs
+    /// The group of a porttrace process.
+    static func group(of process: pid_t) -> String { "\(prefix)\(process)" }
+
+    /// Opens tracefs's files, and removes what processes that have gone have left; nil where there are none.
+    init?(tracefs: TraceFS, group: String) {
+        let events = open("\(tracefs.path)/kprobe_events", O_RDWR | O_APPEND | O_CLOEXEC)
+        guard events >= 0 else { return nil }
+        eventsFile = Descriptor(events)
+        let profile = open("\(tracefs.path)/kprobe_profile", O_RDONLY | O_CLOEXEC)
+        guard profile >= 0 else { return nil }
+        profileFile = Descriptor(profile)
+        self.group = group
+        self.events = []
         removeLeftovers()
     }
 
-    deinit {
-        for event in events { remove(group: group, event: event) }
+    /// Takes over from the process that made the events, and removes them in the end. nil without its files.
+    init?(handedOver files: [Descriptor], group: String, events: [String]) {
+        guard files.count == 2 else { return nil }
+        (eventsFile, profileFile) = (files[0], files[1])
+        self.group = group
+        self.events = events
     }
 
-    /// Makes an event at a function's entry or return and gives its name in ``group``; or throws its errno.
-    func add(_ function: String, atReturn: Bool) throws(Failure) -> String {
+    var descriptors: [Int32] { [eventsFile.number, profileFile.number] }
+
+    /// Makes an event at a function's entry or return and gives its name in ``group``.
+    func add(_ function: String, atReturn: Bool) throws(BPFError) -> String {
         let event = "\(group)_\(function)\(atReturn ? "_ret" : "")"
         let kind = atReturn ? "r\(Self.instances)" : "p"
-        let code = TextFile.append("\(kind):\(group)/\(event) \(function)\n", to: path)
-        guard code == 0 else { throw Failure(function: function, code: code) }
+        let code = command("\(kind):\(group)/\(event) \(function)\n")
+        guard code == 0 else { throw BPFError("make a kprobe of", function, code: code) }
         events.append(event)
         return event
     }
 
-    struct Failure: Error {
-        var function: String
-        var code: Int32
-
-        var reason: String {
-            code == ENOENT ? "the kernel has no kprobes, or no function \(function)" : String(cString: strerror(code))
-        }
+    /// Removes the events; what is still attached stays.
+    func removeAll() {
+        for event in events { _ = command("-:\(group)/\(event)\n") }
+        events = []
     }
 
     /// Whether a kprobe can be made.
-    static func probe(_ function: String, tracefs: TraceFS?) -> KernelFeatures.Outcome {
+    static func probe(_ function: String, tracefs: TraceFS?, group: String) -> KernelFeatures.Outcome {
         guard let tracefs else { return .refused("no tracefs") }
-        guard access("\(tracefs.path)/kprobe_events", W_OK) == 0 else { return .refused("the kernel has no kprobes") }
+        guard let events = KprobeEvents(tracefs: tracefs, group: group) else {
+            return .refused("the kernel has no kprobes")
+        }
         do {
-            _ = try KprobeEvents(tracefs: tracefs).add(function, atReturn: false)
+            _ = try events.add(function, atReturn: false)
+            events.removeAll()
             return .works
         } catch {
-            return .refused(error.reason)
+            return .refused(error.code == ENOENT ? "no function \(function)" : error.reason)
         }
     }
 
@@ -57,9 +76,8 @@ final class KprobeEvents {
     func missedRuns() -> UInt64 {
         // A line is: event, hits, misses (kernel/trace/trace_kprobe.c, probes_profile_seq_show()), without the
         // group: that is why the event's name has it too.
-        guard let profile = TextFile.read("\(tracefs.path)/kprobe_profile") else { return 0 }
         var missed: UInt64 = 0
-        for line in profile.split(separator: "\n") {
+        for line in TextFile.readAll(profileFile.number)?.split(separator: "\n") ?? [] {
             let fields = line.split(whereSeparator: \.isWhitespace)
             guard fields.count == 3, events.contains(String(fields[0])) else { continue }
             missed += UInt64(fields[2]) ?? 0
@@ -67,21 +85,21 @@ final class KprobeEvents {
         return missed
     }
 
-    private var path: String { "\(tracefs.path)/kprobe_events" }
-
-    private func remove(group: String, event: String) {
-        _ = TextFile.append("-:\(group)/\(event)\n", to: path)
+    /// Writes a command; 0 or the errno.
+    private func command(_ text: String) -> Int32 {
+        var text = text
+        return text.withUTF8 { write(eventsFile.number, $0.baseAddress, $0.count) == $0.count ? 0 : errno }
     }
 
     private func removeLeftovers() {
         // A line is: p:group/event function
-        for line in TextFile.read(path)?.split(separator: "\n") ?? [] {
+        for line in TextFile.readAll(eventsFile.number)?.split(separator: "\n") ?? [] {
             guard let name = line.split(separator: " ").first?.split(separator: ":").last else { continue }
             let parts = name.split(separator: "/")
-            guard parts.count == 2, parts[0].hasPrefix(Self.prefix), let owner = pid_t(parts[0].dropFirst(Self.prefix.count)),
-                kill(owner, 0) != 0, errno == ESRCH
+            guard parts.count == 2, parts[0].hasPrefix(Self.prefix),
+                let owner = pid_t(parts[0].dropFirst(Self.prefix.count)), kill(owner, 0) != 0, errno == ESRCH
             else { continue }
-            remove(group: String(parts[0]), event: String(parts[1]))
+            _ = command("-:\(name)\n")
         }
     }
 }

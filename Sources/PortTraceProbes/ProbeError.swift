@@ -30,7 +30,7 @@ public struct ProbeError: Error, Sendable, CustomStringConvertible {
     }
 
     /// No hook could be attached.
-    init(states: [ProbeSession.HookState], features: KernelFeatures) {
+    init(states: [HookState], features: KernelFeatures) {
         let reasons = states.map { "\($0.hook.rawValue)=\($0.text)" }.joined(separator: " ")
         guard case .refused(let reason) = features.types else {
             self.init("no hook can be attached: \(reasons)", hint: "kernel 5.10 or newer is needed")

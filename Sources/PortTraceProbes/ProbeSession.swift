@@ -2,8 +2,10 @@ internal import BPF
 internal import CLinux
 internal import Glibc
 
-/// The hooks at work: opens, loads and attaches them, each on its own, so that one which this kernel refuses
-/// degrades that hook alone. Everything is detached and gone when the session or the process ends.
+/// The hooks at work. Everything is detached and gone when the session or the process ends.
+///
+/// They are loaded in a child process that is gone before the stream begins: reading a kernel's types takes 20 MB,
+/// which this process then never has, and its mount namespace stays the node's.
 public final class ProbeSession {
     public struct Configuration: Sendable {
         public var mode: ProbeMode
@@ -16,117 +18,91 @@ public final class ProbeSession {
         public var verbose: Bool
 
         public init(mode: ProbeMode, btf: String?, each: Bool, ringSize: UInt32, verbose: Bool) {
-            self.verbose = verbose
             self.mode = mode
             self.btf = btf
             self.each = each
             self.ringSize = ringSize
-        }
-    }
-
-    /// What became of a hook.
-    public struct HookState: Sendable {
-        public var hook: Hook
-        /// nil where nothing stands, with the reasons in ``refusals``.
-        public var attachment: Attachment?
-        public var refusals: [ProbePlan.Refusal]
-
-        /// The tier as the contract writes it: `fentry`, `none (why)`.
-        public var text: String {
-            guard let attachment else { return "none (\(reasons))" }
-            return attachment.tier.rawValue
-        }
-
-        /// Why nothing stands, as `fentry: Operation not permitted; kprobe: the kernel has no kprobes`.
-        private var reasons: String {
-            var grouped: [(names: [String], reason: String)] = []
-            for refusal in refusals {
-                if let index = grouped.firstIndex(where: { $0.reason == refusal.reason }) {
-                    grouped[index].names.append(refusal.attachment.name)
-                } else {
-                    grouped.append(([refusal.attachment.name], refusal.reason))
-                }
-            }
-            return grouped.map { "\($0.names.joined(separator: ", ")): \($0.reason)" }.joined(separator: "; ")
+            self.verbose = verbose
         }
     }
 
     public let states: [HookState]
     public let records: FailureRecords
     public let cgroupPaths: CgroupPaths
-    private let maps: Object
-    private let hooks: [AttachedHook]
+    private let maps: [Descriptor]
+    private let programs: [Descriptor]
+    private var links: [Descriptor]
     private let kprobes: KprobeEvents?
 
-    /// Attaches everything that this kernel allows.
+    /// Attaches everything that this kernel allows. To be called while this process has one thread.
     ///
     /// - Throws: ``ProbeError`` where nothing could be attached; then nothing is.
     public init(_ configuration: Configuration) throws(ProbeError) {
-        if configuration.verbose { Log.show() } else { Log.hide() }
-        try Self.checkTypes(configuration.btf)
-        let tracefs = TraceFS.open()
-        let features = KernelFeatures.probe(tracefs: tracefs)
-        let plan = ProbePlan(features: features, mode: configuration.mode, types: configuration.btf != nil)
-        let maps = try ProbeError.wrapping { () throws(BPFError) in try Self.loadMaps(configuration) }
-        records = try ProbeError.wrapping { () throws(BPFError) in
-            try FailureRecords(maps: maps, each: configuration.each)
+        let group = KprobeEvents.group(of: getpid())
+        let handover = try Self.load(HookLoader(configuration: configuration, kprobeGroup: group))
+        states = handover.states
+
+        var open = handover.descriptors.map { Descriptor($0) }[...]
+        maps = SharedMap.allCases.map { _ in open.removeFirst() }
+        var programs: [Descriptor] = []
+        var links: [Descriptor] = []
+        for state in handover.states {
+            guard let attachment = state.attachment else { continue }
+            let parts = state.hook.parts(attachment)
+            programs += parts.map { _ in open.removeFirst() }
+            links += parts.flatMap(\.points).map { _ in open.removeFirst() }
         }
-        cgroupPaths = try ProbeError.wrapping { () throws(BPFError) in
-            CgroupPaths(map: try maps.map("pt_cgroups"))
+        self.programs = programs
+        self.links = links
+        kprobes = KprobeEvents(handedOver: Array(open), group: group, events: handover.kprobeEvents)
+
+        let descriptors = Dictionary(uniqueKeysWithValues: zip(SharedMap.allCases, maps.map(\.number)))
+        (records, cgroupPaths) = try ProbeError.wrapping { () throws(BPFError) in
+            let each = configuration.each
+            return (
+                try FailureRecords(maps: descriptors, each: each),
+                CgroupPaths(map: try Map(descriptors[.cgroups]!))
+            )
         }
-        var states: [HookState] = []
-        var hooks: [AttachedHook] = []
-        let kprobes = tracefs.map { KprobeEvents(tracefs: $0) }
-        for choice in plan.choices {
-            var state = HookState(hook: choice.hook, refusals: choice.refusals)
-            for attachment in choice.attachments where state.attachment == nil {
-                do {
-                    hooks.append(
-                        try AttachedHook(
-                            choice.hook, attachment, maps: maps, btf: configuration.btf, kprobes: kprobes))
-                    state.attachment = attachment
-                } catch {
-                    state.refusals.append(.init(attachment: attachment, reason: error.reason))
-                }
-            }
-            states.append(state)
-        }
-        guard !hooks.isEmpty else { throw ProbeError(states: states, features: features) }
-        self.states = states
-        self.hooks = hooks
-        self.maps = maps
-        self.kprobes = kprobes
     }
 
     /// Runs that the kernel skipped so far: no more failures than these have gone unseen.
     public func missedRuns() throws(ProbeError) -> UInt64 {
         try ProbeError.wrapping { () throws(BPFError) in
             var missed = records.losses.unremembered + (kprobes?.missedRuns() ?? 0)
-            for hook in hooks { missed += try hook.skippedRuns() }
+            for program in programs { missed += try Program.skippedRuns(program) }
             return missed
         }
     }
 
-    /// Detaches every hook. What was counted, and ``missedRuns()``, can still be read.
+    /// Detaches every hook, the last one first. What was counted, and ``missedRuns()``, can still be read.
     public func detach() {
-        for hook in hooks { hook.detach() }
+        while links.popLast() != nil {}
     }
 
-    private static func loadMaps(_ configuration: Configuration) throws(BPFError) -> Object {
-        let maps = try EmbeddedObject.maps.open(btf: configuration.btf)
-        try maps.map("pt_samples").resize(to: configuration.ringSize)
-        try maps.load()
-        return maps
+    /// Detaches and removes what the end of the process would leave: the definitions of kprobes.
+    public func close() {
+        detach()
+        kprobes?.removeAll()
     }
 
-    private static func checkTypes(_ path: String?) throws(ProbeError) {
-        guard let path else { return }
-        do {
-            try Kernel.checkTypes(path)
-        } catch {
-            throw ProbeError(
-                "--btf \(path): no kernel types: \(error.reason)",
-                hint: "it must be the BTF of exactly this kernel, as from BTFHub")
+    /// Runs the loader in a child process and receives what it has opened.
+    private static func load(_ loader: HookLoader) throws(ProbeError) -> Handover {
+        let (parent, child) = try HandoverChannel.pair()
+        let process = linux_fork()
+        guard process >= 0 else {
+            throw ProbeError("cannot start a process: \(String(cString: strerror(errno)))", hint: "raise the limit of processes")
         }
+        if process == 0 {
+            linux_die_with_parent()
+            do {
+                try loader.load { child.send($0) }
+            } catch {
+                child.send(error)
+            }
+            _exit(0)
+        }
+        defer { waitpid(process, nil, 0) }
+        return try withExtendedLifetime(child) { () throws(ProbeError) in try parent.receive() }
     }
 }

@@ -7,6 +7,12 @@ enum TextFile {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
+        return readAll(file)
+    }
+
+    /// The same of an open file, from its beginning.
+    static func readAll(_ file: Int32) -> String? {
+        guard lseek(file, 0, SEEK_SET) == 0 else { return nil }
         var content: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 4096)
         while content.count < 1 << 20 {
@@ -16,14 +22,5 @@ enum TextFile {
             content += block[..<count]
         }
         return String(decoding: content, as: UTF8.self)
-    }
-
-    /// Appends one write's worth of text; 0 or the errno.
-    static func append(_ text: String, to path: String) -> Int32 {
-        let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
-        guard file >= 0 else { return errno }
-        defer { close(file) }
-        var text = text
-        return text.withUTF8 { write(file, $0.baseAddress, $0.count) == $0.count ? 0 : errno }
     }
 }

@@ -58,7 +58,7 @@ struct ProbePlanTests {
                     ($0, kernel.refused.contains($0) ? .refused("not here") : .works)
                 }))
         let plan = ProbePlan(features: features, mode: kernel.mode, types: kernel.givenTypes)
-        #expect(plan.choices.map(\.hook) == [.connect, .bind])
+        #expect(plan.choices.map(\.hook) == [Hook.connect, .bind])
         #expect(plan.choices[0].attachments == kernel.connect)
         #expect(plan.choices[1].attachments == kernel.bind)
         // What is not tried is told, with its reason.
@@ -67,7 +67,7 @@ struct ProbePlanTests {
     }
 
     @Test func reasonsAreGrouped() {
-        let state = ProbeSession.HookState(
+        let state = HookState(
             hook: .bind,
             refusals: [
                 .init(attachment: .fexit, reason: "not here"), .init(attachment: .kprobe, reason: "not here"),

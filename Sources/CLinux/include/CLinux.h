@@ -9,23 +9,51 @@
 #define _GNU_SOURCE
 #endif
 
-#include <errno.h>
 #include <getopt.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/types.h>
 
 /* getopt_long's globals, which Swift 6 refuses as shared mutable state. */
-static inline const char *linux_optarg(void) { return optarg; }
-static inline int linux_optind(void) { return optind; }
-static inline int linux_optopt(void) { return optopt; }
-static inline void linux_getopt_reset(void) { optind = 0; opterr = 0; }
+static inline const char *linux_optarg(void)
+{
+	return optarg;
+}
+static inline int linux_optind(void)
+{
+	return optind;
+}
+static inline int linux_optopt(void)
+{
+	return optopt;
+}
+/* Begins anew and leaves the messages to the caller. */
+static inline void linux_getopt_reset(void)
+{
+	optind = 0;
+	opterr = 0;
+}
+
+/* fork(), which Swift's importer marks as unavailable. Only a process with one thread may call it from Swift. */
+pid_t linux_fork(void);
+
+/* Swift cannot import the variadic prctl(). Kills this process when its parent ends. */
+int linux_die_with_parent(void);
+
+/* As many descriptors as one message carries (SCM_MAX_FD, include/net/scm.h). */
+#define LINUX_MAX_DESCRIPTORS 253
+
+/*
+ * One message with descriptors (SCM_RIGHTS) over a SOCK_SEQPACKET socket. Sending returns 0 or -1 with errno.
+ * Receiving returns the message's length, or -1 with errno; it sets *count to the number of descriptors, which are
+ * the caller's to close and are closed by exec. Sizes in bytes.
+ */
+int linux_send_message(int socket, const void *message, size_t size, const int *descriptors, int count);
+ssize_t linux_receive_message(int socket, void *message, size_t size, int *descriptors, int *count);
 
 #endif

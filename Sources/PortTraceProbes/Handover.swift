@@ -1,0 +1,91 @@
+internal import BPF
+internal import CLinux
+internal import Glibc
+
+/// What the loading process gives to the one that streams: what became of the hooks, and everything that it has opened.
+struct Handover: Equatable {
+    var states: [HookState]
+    /// The kprobe events that were made, to be removed in the end.
+    var kprobeEvents: [String]
+    /// In this order: ``SharedMap``; for each attached hook its programs and its links; the files of
+    /// ``KprobeEvents``, where there are any.
+    var descriptors: [Int32]
+}
+
+/// The socket between the two processes, and the one message that it carries.
+struct HandoverChannel {
+    private let socket: Descriptor
+
+    private static let maximumSize = 64 << 10
+    private static let fieldSeparator: Character = "\u{1f}"
+    private static let lineSeparator: Character = "\u{1e}"
+
+    /// Both ends.
+    static func pair() throws(ProbeError) -> (parent: HandoverChannel, child: HandoverChannel) {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw ProbeError("cannot make a socket: \(String(cString: strerror(errno)))", hint: "raise the limit of files")
+        }
+        return (HandoverChannel(socket: Descriptor(ends[0])), HandoverChannel(socket: Descriptor(ends[1])))
+    }
+
+    func send(_ handover: Handover) {
+        send(Self.text(of: handover), handover.descriptors)
+    }
+
+    func send(_ error: ProbeError) {
+        send(["error", error.message, error.hint].joined(separator: String(Self.fieldSeparator)), [])
+    }
+
+    private func send(_ text: String, _ descriptors: [Int32]) {
+        var text = text
+        // Nobody is left to be told of an error: the other end has gone.
+        _ = text.withUTF8 {
+            linux_send_message(socket.number, $0.baseAddress, $0.count, descriptors, Int32(descriptors.count))
+        }
+    }
+
+    /// Waits for the message; the descriptors are the caller's.
+    ///
+    /// - Throws: ``ProbeError``: the one sent, or that the other process has ended without a word.
+    func receive() throws(ProbeError) -> Handover {
+        var descriptors = [Int32](repeating: -1, count: Int(LINUX_MAX_DESCRIPTORS))
+        var count: Int32 = 0
+        var bytes = [UInt8](repeating: 0, count: Self.maximumSize)
+        let length = linux_receive_message(socket.number, &bytes, bytes.count, &descriptors, &count)
+        guard length > 0 else {
+            throw ProbeError("the loading of the hooks has ended without a result", hint: "run with --verbose")
+        }
+        return try Self.handover(
+            of: String(decoding: bytes[..<length], as: UTF8.self), descriptors: Array(descriptors[..<Int(count)]))
+    }
+
+    /// A line for the kprobe events and one for each hook: its name, its attachment, and its refusals in pairs.
+    static func text(of handover: Handover) -> String {
+        let lines =
+            [handover.kprobeEvents]
+            + handover.states.map { state in
+                [state.hook.rawValue, state.attachment?.rawValue ?? ""]
+                    + state.refusals.flatMap { [$0.attachment.rawValue, $0.reason] }
+            }
+        return lines.map { $0.joined(separator: String(fieldSeparator)) }.joined(separator: String(lineSeparator))
+    }
+
+    static func handover(of text: String, descriptors: [Int32]) throws(ProbeError) -> Handover {
+        var lines = text.split(separator: lineSeparator, omittingEmptySubsequences: false).map {
+            $0.split(separator: fieldSeparator, omittingEmptySubsequences: false).map(String.init)
+        }
+        let first = lines.removeFirst()
+        if first.count == 3, first[0] == "error" { throw ProbeError(first[1], hint: first[2]) }
+        let states = lines.compactMap { fields -> HookState? in
+            guard fields.count >= 2, let hook = Hook(rawValue: fields[0]) else { return nil }
+            let refusals = stride(from: 2, to: fields.count - 1, by: 2).compactMap { index in
+                Attachment(rawValue: fields[index]).map {
+                    ProbePlan.Refusal(attachment: $0, reason: fields[index + 1])
+                }
+            }
+            return HookState(hook: hook, attachment: Attachment(rawValue: fields[1]), refusals: refusals)
+        }
+        return Handover(states: states, kprobeEvents: first.filter { !$0.isEmpty }, descriptors: descriptors)
+    }
+}
