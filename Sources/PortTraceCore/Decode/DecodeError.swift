@@ -6,7 +6,7 @@ enum DecodeError: Error, Equatable {
     case tier(UInt8)
     case family(UInt8)
     case flags(UInt8)
-    /// More samples than failures.
+    /// More samples than failures, or more failures than can be.
     case count(UInt64, sampled: UInt64)
 }
 

@@ -40,8 +40,8 @@ struct CountRow {
 
     /// Reads a `pt_key` and its `pt_count`, at any alignment.
     ///
-    /// - Throws: ``DecodeError``: `size`, `count` where there are more samples than failures, else as for
-    ///   ``Failure``.
+    /// - Throws: ``DecodeError``: `size`, `count` where there are more samples than failures or more failures than can
+    ///   be, else as for ``Failure``.
     init(key keyBytes: UnsafeRawBufferPointer, value valueBytes: UnsafeRawBufferPointer) throws(DecodeError) {
         guard keyBytes.count == CountRow.keySize else {
             throw .size(keyBytes.count, expected: CountRow.keySize)
@@ -50,7 +50,9 @@ struct CountRow {
             throw .size(valueBytes.count, expected: CountRow.valueSize)
         }
         let value = valueBytes.loadUnaligned(as: pt_count.self)
-        guard value.sampled <= value.count else { throw .count(value.count, sampled: value.sampled) }
+        guard value.sampled <= value.count, value.count <= CountRow.mostFailures else {
+            throw .count(value.count, sampled: value.sampled)
+        }
         key = keyBytes.loadUnaligned(as: pt_key.self)
         failure = try Failure(key: key, detail: value.detail)
         count = value.count
@@ -58,6 +60,9 @@ struct CountRow {
         restFirst = value.rest_first_ns
         restLast = value.rest_last_ns
     }
+
+    /// More failures of one key in one interval than any machine makes; sums of such rows do not overflow.
+    private static let mostFailures: UInt64 = 1 << 40
 
     /// Bytes of a key.
     static var keySize: Int { MemoryLayout<pt_key>.size }

@@ -1,5 +1,5 @@
 /// A process name: up to 16 bytes of any value but NUL, which ends it.
-struct Comm: Hashable {
+struct Comm: Hashable, Sendable {
     // The bytes in memory order as little-endian words, zero from the first NUL on.
     private var first: UInt64
     private var second: UInt64

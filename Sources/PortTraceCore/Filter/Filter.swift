@@ -5,7 +5,7 @@
 public struct Filter: Sendable {
     private var cgroups: [CgroupPattern] = []
     private var pids: [UInt32] = []
-    private var comms: [[UInt8]] = []
+    private var comms: [Comm] = []
     private var destinations: [DestinationPattern] = []
     private var types: [EventType] = []
 
@@ -39,7 +39,7 @@ public struct Filter: Sendable {
             guard item.count <= 15 else {
                 throw OptionError(item, "can be no process's name: the kernel keeps the first 15 bytes")
             }
-            comms.append(item)
+            comms.append(Comm(item))
         }
     }
 
@@ -109,7 +109,7 @@ extension Filter {
             if let process = failure.process {
                 if !pids.isEmpty { verdict = verdict.and(Verdict(pids.contains(process.pid))) }
                 if !comms.isEmpty {
-                    verdict = verdict.and(Verdict(comms.contains { process.comm == Comm($0) }))
+                    verdict = verdict.and(Verdict(comms.contains(process.comm)))
                 }
             } else {
                 verdict = verdict.and(.undecided)

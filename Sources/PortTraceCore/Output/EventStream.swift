@@ -113,7 +113,8 @@ public final class EventStream {
             guard verdict == .pass else { return }
             lines.append(
                 row.failure, count: row.rest, first: clock.utc(monotonic: row.restFirst),
-                last: row.rest > 1 ? clock.utc(monotonic: row.restLast) : nil, cgroup: cgroup.json, to: &output)
+                last: row.rest > 1 ? clock.utc(monotonic: max(row.restFirst, row.restLast)) : nil, cgroup: cgroup.json,
+                to: &output)
         case .text:
             let remaining = text.remaining(of: row, generation: generation)
             guard remaining > 0 else { return }
@@ -159,8 +160,8 @@ public final class EventStream {
     public func lost(_ place: LossPlace, count: UInt64, at time: Int64) {
         guard count > 0 else { return }
         switch place {
-        case .ring: accounts.lostInRing += count
-        case .missedRuns: accounts.missedRuns += count
+        case .ring: accounts.lostInRing &+= count
+        case .missedRuns: accounts.missedRuns &+= count
         }
         switch format {
         case .ndjson: lines.append(lost: place, count: count, at: time, to: &output)
@@ -213,11 +214,11 @@ public final class EventStream {
     @inline(__always)
     private func count(_ count: UInt64, of type: EventType, _ verdict: Verdict) {
         switch verdict {
-        case .pass: accounts.totals[type] += count
+        case .pass: accounts.totals[type] &+= count
         case .reject: break
         case .undecided:
             warnOfUndecided(type)
-            accounts.undecided[type] += count
+            accounts.undecided[type] &+= count
         }
     }
 

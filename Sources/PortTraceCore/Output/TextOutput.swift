@@ -53,7 +53,7 @@ struct TextOutput {
     /// Takes what was lost; the interval's end shows it.
     mutating func collect(lost place: LossPlace, count: UInt64, at time: Int64) {
         if let index = lost.firstIndex(where: { $0.place == place }) {
-            lost[index].count += count
+            lost[index].count &+= count
             lost[index].time = time
         } else {
             lost.append((place, count, time))

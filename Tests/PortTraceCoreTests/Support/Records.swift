@@ -1,0 +1,175 @@
+import CPortTraceWire
+
+@testable import PortTraceCore
+
+extension pt_key {
+    /// connect() of nginx[4711] from 10.0.0.5 to 10.0.0.9:8080 that found no port.
+    static var example: pt_key {
+        var key = pt_key()
+        key.cgroup_id = 1234
+        key.start_ns = 99
+        key.tgid = 4711
+        key.netns_id = 4_026_531_840
+        key.setSource([10, 0, 0, 5])
+        key.setDestination([10, 0, 0, 9], port: 8080)
+        key.error = 99
+        key.kind = UInt8(PT_KIND_CONNECT_EXHAUSTED.rawValue)
+        key.cause = UInt8(PT_CAUSE_PORT_RANGE.rawValue)
+        key.proto = 6
+        key.tier = UInt8(PT_TIER_FENTRY.rawValue)
+        return key
+    }
+
+    mutating func setSource(_ bytes: [UInt8]) {
+        withUnsafeMutableBytes(of: &src_addr) {
+            $0.copyBytes(from: bytes + Array(repeating: 0, count: 16 - bytes.count))
+        }
+        family = bytes.count == 4 ? 4 : 6
+        flags |= UInt8(PT_FLAG_SRC.rawValue)
+    }
+
+    mutating func setDestination(_ bytes: [UInt8], port: UInt16) {
+        withUnsafeMutableBytes(of: &dst_addr) {
+            $0.copyBytes(from: bytes + Array(repeating: 0, count: 16 - bytes.count))
+        }
+        family = bytes.count == 4 ? 4 : 6
+        dst_port_be16 = port.bigEndian
+        flags |= UInt8(PT_FLAG_DST.rawValue)
+    }
+
+    /// What the kernel counts this key in where its map is full.
+    var folded: pt_key {
+        var folded = pt_key()
+        folded.cgroup_id = cgroup_id
+        folded.netns_id = netns_id
+        folded.kind = kind
+        folded.cause = cause
+        folded.proto = proto
+        folded.tier = tier
+        folded.flags = UInt8(PT_FLAG_FOLDED.rawValue) | flags & UInt8(PT_FLAG_SOCKET.rawValue)
+        return folded
+    }
+
+    /// What the kernel counts this key in where that map is full too.
+    var other: pt_key {
+        var other = pt_key()
+        other.kind = kind
+        other.flags = UInt8(PT_FLAG_OTHER.rawValue)
+        return other
+    }
+
+    var bytes: [UInt8] { withUnsafeBytes(of: self) { Array($0) } }
+}
+
+extension pt_detail {
+    static var example: pt_detail {
+        var detail = pt_detail()
+        detail.tid = 4712
+        detail.uid = 1000
+        detail.setComm(Array("nginx".utf8))
+        detail.port_low = 32768
+        detail.port_high = 33001
+        return detail
+    }
+
+    mutating func setComm(_ bytes: [UInt8]) {
+        withUnsafeMutableBytes(of: &comm) { $0.copyBytes(from: bytes + Array(repeating: 0, count: 16 - bytes.count)) }
+    }
+}
+
+extension pt_sample {
+    /// 2026-11-21T14:03:07.512345678Z with ``Clock/example``.
+    static var example: pt_sample {
+        var sample = pt_sample()
+        sample.key = .example
+        sample.detail = .example
+        sample.time_ns = 1_512_345_678
+        sample.generation = 7
+        return sample
+    }
+
+    var bytes: [UInt8] { withUnsafeBytes(of: self) { Array($0) } }
+}
+
+extension pt_count {
+    /// 500 failures, one of them sampled.
+    static var example: pt_count {
+        var count = pt_count()
+        count.count = 500
+        count.sampled = 1
+        count.rest_first_ns = 1_600_000_000
+        count.rest_last_ns = 2_000_000_001
+        count.detail = .example
+        return count
+    }
+
+    var bytes: [UInt8] { withUnsafeBytes(of: self) { Array($0) } }
+}
+
+extension Clock {
+    /// Monotonic 0 is 2026-11-21T14:03:06Z.
+    static let example = Clock(utcOffsetNanoseconds: 1_795_269_786_000_000_000)
+}
+
+/// Paths by cgroup id, counting who asks.
+final class Paths: CgroupPathSource {
+    var paths: [UInt64: [UInt8]]
+    var asked = 0
+
+    init(_ paths: [UInt64: String] = [1234: "/checkout/worker"]) {
+        self.paths = paths.mapValues { Array($0.utf8) }
+    }
+
+    func path(ofCgroup id: UInt64) -> [UInt8]? {
+        asked += 1
+        return paths[id]
+    }
+}
+
+/// A stream and what it said.
+final class TestStream {
+    let stream: EventStream
+    private final class Said { var messages: [String] = [] }
+    private let said = Said()
+
+    init(
+        _ format: OutputFormat, each: Bool = false, colour: Bool = false, filter: Filter = Filter(),
+        paths: Paths = Paths()
+    ) {
+        let said = said
+        stream = EventStream(
+            .init(format: format, colour: colour, node: Array("node-1".utf8), each: each, filter: filter),
+            clock: .example, cgroupPaths: paths
+        ) { said.messages.append($0.message) }
+    }
+
+    var messages: [String] { said.messages }
+
+    func sample(_ sample: pt_sample) {
+        sample.bytes.withUnsafeBytes { stream.sample($0) }
+    }
+
+    func row(_ key: pt_key, _ value: pt_count, generation: UInt32) {
+        key.bytes.withUnsafeBytes { key in
+            value.bytes.withUnsafeBytes { value in stream.row(key: key, value: value, generation: generation) }
+        }
+    }
+
+    /// What waits, and takes it away.
+    func take() -> String {
+        let text = stream.withPendingBytes { String(decoding: $0, as: UTF8.self) }
+        stream.consume(stream.pendingByteCount)
+        return text
+    }
+
+    func takeLines() -> [String] {
+        take().split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+    }
+}
+
+/// What a body writes.
+func written(_ body: (inout OutputBuffer) -> Void) -> String {
+    var buffer = OutputBuffer()
+    body(&buffer)
+    return buffer.withBytes { String(decoding: $0, as: UTF8.self) }
+}
