@@ -7,10 +7,9 @@ struct CgroupPathsTests {
         ([], "/"),
         (["system.slice"], "/system.slice"),
         (["cri-containerd-1.scope", "pod.slice", "kubepods.slice"], "/kubepods.slice/pod.slice/cri-containerd-1.scope"),
-    ])
+    ] as [([String], String)])
     func namesFromTheKernel(names: [String], path: String) {
-        var bytes = names.flatMap { Array($0.utf8) + [0] } + [0]
-        bytes += Array("left over from before\0".utf8)
-        #expect(CgroupPaths.path(of: bytes) == Array(path.utf8))
+        let text = names.map { "\($0)\0" }.joined() + "\0left over from before\0"
+        #expect(CgroupPaths.path(of: Array(text.utf8)) == Array(path.utf8))
     }
 }

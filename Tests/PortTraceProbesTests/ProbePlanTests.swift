@@ -2,9 +2,12 @@ import Testing
 
 @testable import PortTraceProbes
 
+// Swift Testing has an Attachment too.
+private typealias Attachment = PortTraceProbes.Attachment
+
 /// Kernels' facts and the plan that follows from them.
 struct ProbePlanTests {
-    struct Kernel: CustomTestStringConvertible {
+    fileprivate struct Kernel: CustomTestStringConvertible {
         var testDescription: String
         var preemptible: Bool?
         var types = true
@@ -15,7 +18,7 @@ struct ProbePlanTests {
         var bind: [Attachment]
     }
 
-    static let kernels = [
+    fileprivate static let kernels = [
         Kernel(
             testDescription: "5.10, 6.1, 6.12: voluntary preemption", preemptible: false,
             connect: [.fexit, .kprobe, .rawTracepoint, .tracepoint], bind: [.fexit, .kprobe]),
@@ -49,7 +52,7 @@ struct ProbePlanTests {
     ]
 
     @Test(arguments: kernels)
-    func plan(_ kernel: Kernel) {
+    fileprivate func plan(_ kernel: Kernel) {
         let features = KernelFeatures(
             preemptible: kernel.preemptible,
             types: kernel.types ? .works : .refused("no BTF"),
