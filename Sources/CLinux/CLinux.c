@@ -15,6 +15,20 @@ int linux_die_with_parent(void)
 	return prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/*
+ * A static Swift program finds its own path in /proc before main() and aborts without it. Said in words instead, by a
+ * constructor that runs before the Swift runtime's, which have no priority.
+ */
+__attribute__((constructor(101))) static void require_proc(void)
+{
+	static const char message[] = "porttrace: /proc is not mounted (mount -t proc proc /proc)\n";
+
+	if (access("/proc/self/exe", F_OK) == 0)
+		return;
+	(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+	_exit(1);
+}
+
 union control {
 	struct cmsghdr header; /* for its alignment */
 	char bytes[CMSG_SPACE(sizeof(int) * LINUX_MAX_DESCRIPTORS)];

@@ -24,7 +24,8 @@ public struct KernelFeatures: Sendable, Equatable {
         self.attachments = attachments
     }
 
-    public static let typesPath = "/sys/kernel/btf/vmlinux"
+    static let typesPath = "/sys/kernel/btf/vmlinux"
+    static let noSysfs = "/sys is not mounted"
 }
 
 extension KernelFeatures {
@@ -45,7 +46,7 @@ extension KernelFeatures {
 
     private static func types() -> Outcome {
         if access(typesPath, R_OK) == 0 { return .works }
-        return .refused(access("/sys/kernel", F_OK) == 0 ? "the kernel has no \(typesPath)" : "/sys is not mounted")
+        return .refused(access("/sys/kernel", F_OK) == 0 ? "the kernel has no \(typesPath)" : noSysfs)
     }
 
     private static func outcome(_ attempt: () throws(BPFError) -> Void) -> Outcome {

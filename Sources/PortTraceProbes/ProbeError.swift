@@ -38,7 +38,9 @@ public struct ProbeError: Error, Sendable, CustomStringConvertible {
         }
         self.init(
             "no hook can be attached: \(reason)",
-            hint: "give this kernel's types with --btf FILE; BTFHub has them for many distributions")
+            hint: reason == KernelFeatures.noSysfs
+                ? "mount -t sysfs sysfs /sys"
+                : "give this kernel's types with --btf FILE; BTFHub has them for many distributions")
     }
 
     private static func hint(for code: Int32) -> String {

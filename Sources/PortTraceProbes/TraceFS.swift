@@ -9,13 +9,14 @@ struct TraceFS: Sendable {
 
     let path: String
 
-    /// Finds tracefs. Where it is not mounted, mounts it in a mount namespace of this process's own, so that
-    /// nobody else sees it; to be called before the process has threads. Needs CAP_SYS_ADMIN for that.
+    /// Finds tracefs. Where it or debugfs is not mounted, mounts it in a mount namespace of this process's own, so that
+    /// nobody else sees it; needs CAP_SYS_ADMIN for that.
     static func open() -> TraceFS? {
-        if let mounted = mounted { return mounted }
-        guard MountNamespace.enterPrivate() else { return nil }
-        _ = mount("debugfs", "/sys/kernel/debug", "debugfs", 0, nil)
-        _ = mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, nil)
+        let debugfs = access("/sys/kernel/debug/tracing", F_OK) == 0
+        if !debugfs || mounted == nil, MountNamespace.enterPrivate() {
+            if !debugfs { _ = mount("debugfs", "/sys/kernel/debug", "debugfs", 0, nil) }
+            if mounted == nil { _ = mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, nil) }
+        }
         return mounted
     }
 
@@ -30,8 +31,10 @@ struct TraceFS: Sendable {
 }
 
 private enum MountNamespace {
-    /// Leaves the mount namespace for a copy: mounts made outside still come in, own ones stay inside.
+    /// Leaves the mount namespace for a copy: mounts made outside still come in, own ones below /sys stay inside.
     static func enterPrivate() -> Bool {
-        unshare(CLONE_NEWNS) == 0 && mount("none", "/", nil, UInt(MS_REC | MS_SLAVE), nil) == 0
+        guard unshare(CLONE_NEWNS) == 0 else { return false }
+        // In a chroot the root is no mount.
+        return ["/", "/sys"].contains { (path: String) in mount("none", path, nil, UInt(MS_REC | MS_SLAVE), nil) == 0 }
     }
 }
