@@ -8,8 +8,8 @@
 #include <bpf/bpf_core_read.h>
 #include "maps.bpf.h"
 
-#define PT_CGROUP_DEPTH 32  /* levels below the root that a path may have */
-#define PT_CGROUP_NAME 256  /* NAME_MAX and its NUL */
+#define PT_CGROUP_DEPTH 32 /* levels below the root that a path may have */
+#define PT_CGROUP_NAME 256 /* NAME_MAX and its NUL */
 
 /* Where a path is put together; a program that records does not nest on a CPU. */
 struct pt_cgroup_scratch {

@@ -19,7 +19,9 @@ public struct CgroupPaths: CgroupPathSource {
     /// empty. The root's own path is `/`.
     static func path(of names: [UInt8]) -> [UInt8] {
         var path: [UInt8] = []
-        for name in names.split(separator: 0, omittingEmptySubsequences: false).prefix(while: { !$0.isEmpty }).reversed() {
+        for name in names.split(separator: 0, omittingEmptySubsequences: false).prefix(while: { !$0.isEmpty })
+            .reversed()
+        {
             path.append(UInt8(ascii: "/"))
             path += name
         }

@@ -86,7 +86,8 @@ public final class FailureRecords {
     /// Takes all counts of a generation out of the maps. The keys are struct pt_key, the values struct pt_count,
     /// `count` of each one after the other, valid during the call only.
     public func drain(
-        generation: UInt32, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
+        generation: UInt32,
+        _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(ProbeError) {
         try ProbeError.wrapping { () throws(BPFError) in
             try reader.drain(counts[generation], body)
@@ -96,7 +97,8 @@ public final class FailureRecords {
     }
 
     private func drainOther(
-        generation: UInt32, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
+        generation: UInt32,
+        _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(BPFError) {
         for kind in 1..<PT_KIND_END.rawValue {
             var index = (generation & 1) * PT_KIND_END.rawValue + kind

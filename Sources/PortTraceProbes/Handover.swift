@@ -24,7 +24,8 @@ struct HandoverChannel {
     static func pair() throws(ProbeError) -> (parent: HandoverChannel, child: HandoverChannel) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-            throw ProbeError("cannot make a socket: \(String(cString: strerror(errno)))", hint: "raise the limit of files")
+            throw ProbeError(
+                "cannot make a socket: \(String(cString: strerror(errno)))", hint: "raise the limit of files")
         }
         return (HandoverChannel(socket: Descriptor(ends[0])), HandoverChannel(socket: Descriptor(ends[1])))
     }

@@ -91,7 +91,8 @@ public final class ProbeSession {
         let (parent, child) = try HandoverChannel.pair()
         let process = linux_fork()
         guard process >= 0 else {
-            throw ProbeError("cannot start a process: \(String(cString: strerror(errno)))", hint: "raise the limit of processes")
+            throw ProbeError(
+                "cannot start a process: \(String(cString: strerror(errno)))", hint: "raise the limit of processes")
         }
         if process == 0 {
             linux_die_with_parent()

@@ -110,7 +110,9 @@ struct Arguments {
     }
 
     private static func read(_ option: Option, into options: inout TraceOptions) throws(UsageError) {
-        let bytes = linux_optarg().map { UnsafeBufferPointer(start: $0, count: strlen($0)).map(UInt8.init(bitPattern:)) }
+        let bytes = linux_optarg().map {
+            UnsafeBufferPointer(start: $0, count: strlen($0)).map(UInt8.init(bitPattern:))
+        }
         let value = bytes ?? []
         let text = String(decoding: value, as: UTF8.self)
         do {

@@ -101,6 +101,7 @@ final class TraceCommand {
     /// Reports what was counted since the last flush, and what was lost.
     private func flush(last: Bool = false) throws(ProbeError) {
         stream.clock.utcOffsetNanoseconds = KernelClock.utcOffset()
+        var flushed: UInt32?
         if last || session.records.hasCounts {
             let generation = try session.records.switchGeneration()
             // All samples of that generation are in the ring by now; with --each more come all the time.
@@ -113,7 +114,7 @@ final class TraceCommand {
                 stream.rows(keys: keys, values: values, count: count, generation: generation)
                 write()
             }
-            stream.endFlush(generation: generation)
+            flushed = generation
         }
         let ring = session.records.losses.ring
         stream.lost(.ring, count: ring - reportedRing, at: KernelClock.utcNow())
@@ -121,6 +122,7 @@ final class TraceCommand {
         let missed = try session.missedRuns()
         stream.lost(.missedRuns, count: missed - reportedMissed, at: KernelClock.utcNow())
         reportedMissed = missed
+        if let flushed { stream.endFlush(generation: flushed) }
         write()
     }
 

@@ -48,7 +48,8 @@ struct ProbePlanTests {
             testDescription: "no BTF, a file of types", preemptible: false, types: false, givenTypes: true,
             connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
         Kernel(
-            testDescription: "everything refused", preemptible: false, refused: Attachment.allCases, connect: [], bind: []),
+            testDescription: "everything refused", preemptible: false, refused: Attachment.allCases, connect: [],
+            bind: []),
     ]
 
     @Test(arguments: kernels)

@@ -47,11 +47,11 @@ enum pt_family {
 };
 
 enum pt_flag {
-	PT_FLAG_SRC = 1 << 0,	   /* src_addr is known */
-	PT_FLAG_DST = 1 << 1,	   /* dst_addr and dst_port_be16 are known */
-	PT_FLAG_FOLDED = 1 << 2,   /* map full: kind, cause, cgroup, netns and proto only */
-	PT_FLAG_OTHER = 1 << 3,	   /* folded map full too: kind only */
-	PT_FLAG_SOCKET = 1 << 4,   /* owner is the socket's creator (a kernel thread failed) */
+	PT_FLAG_SRC = 1 << 0,	 /* src_addr is known */
+	PT_FLAG_DST = 1 << 1,	 /* dst_addr and dst_port_be16 are known */
+	PT_FLAG_FOLDED = 1 << 2, /* map full: kind, cause, cgroup, netns and proto only */
+	PT_FLAG_OTHER = 1 << 3,	 /* folded map full too: kind only */
+	PT_FLAG_SOCKET = 1 << 4, /* owner is the socket's creator (a kernel thread failed) */
 };
 
 /* What failures are counted by. Zero in every byte that is not used: it is hashed whole. */
@@ -63,23 +63,23 @@ struct pt_key {
 	unsigned char src_addr[16];
 	unsigned char dst_addr[16];
 	unsigned short dst_port_be16;
-	unsigned short error;  /* positive errno that the caller gets; 0 unknown */
-	unsigned char kind;    /* enum pt_kind */
-	unsigned char cause;   /* enum pt_cause; 0 with PT_FLAG_OTHER */
-	unsigned char proto;   /* IPPROTO_*; 0 unknown */
-	unsigned char family;  /* enum pt_family */
-	unsigned char tier;    /* enum pt_tier */
-	unsigned char flags;   /* enum pt_flag */
+	unsigned short error; /* positive errno that the caller gets; 0 unknown */
+	unsigned char kind;   /* enum pt_kind */
+	unsigned char cause;  /* enum pt_cause; 0 with PT_FLAG_OTHER */
+	unsigned char proto;  /* IPPROTO_*; 0 unknown */
+	unsigned char family; /* enum pt_family */
+	unsigned char tier;   /* enum pt_tier */
+	unsigned char flags;  /* enum pt_flag */
 	unsigned char unused[6];
 };
 
 /* What is known beyond the key, from the first failure of a line. */
 struct pt_detail {
-	unsigned int tid; /* thread id, initial pid namespace; 0 without process */
-	unsigned int uid; /* real uid, initial user namespace */
-	char comm[PT_COMM_LEN];	     /* the thread group leader's; any bytes, NUL-terminated */
+	unsigned int tid;	      /* thread id, initial pid namespace; 0 without process */
+	unsigned int uid;	      /* real uid, initial user namespace */
+	char comm[PT_COMM_LEN];	      /* the thread group leader's; any bytes, NUL-terminated */
 	unsigned short src_port_be16; /* 0: none was assigned */
-	unsigned short port_low;     /* port range in force, both ends usable; 0, 0 unknown */
+	unsigned short port_low;      /* port range in force, both ends usable; 0, 0 unknown */
 	unsigned short port_high;
 	unsigned short unused;
 };
@@ -104,8 +104,8 @@ struct pt_count {
 
 /* Shared state, in one memory-mapped array element. */
 struct pt_control {
-	unsigned int generation; /* written by user space; its lowest bit chooses the maps */
-	unsigned int each;	 /* written by user space before attach: sample every failure */
+	unsigned int generation;	 /* written by user space; its lowest bit chooses the maps */
+	unsigned int each;		 /* written by user space before attach: sample every failure */
 	unsigned long long recorded;	 /* failures counted */
 	unsigned long long ring_lost;	 /* samples that the ring had no room for */
 	unsigned long long unremembered; /* connects whose state before could not be kept */
