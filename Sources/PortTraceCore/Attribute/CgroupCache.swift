@@ -43,6 +43,10 @@ struct CgroupCache {
     /// The entry of a failure without a cgroup.
     private let nothing: Entry
 
+    /// Entries held, and about how many bytes they take.
+    var entryCount: Int { count }
+    var byteCount: Int { bytes }
+
     /// Lets cgroups that were not known be asked for again.
     mutating func endInterval() {
         interval += 1

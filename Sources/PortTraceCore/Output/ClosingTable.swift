@@ -11,6 +11,13 @@ struct ClosingTable {
         var comm: Comm?
         var destination: IPAddress?
         var port: UInt16
+
+        var order: [UInt64] {
+            [
+                UInt64(type.rawValue), UInt64(folding.rawValue), destination?.high ?? 0, destination?.low ?? 0,
+                UInt64(port), cgroupID,
+            ]
+        }
     }
 
     private struct Total {
@@ -45,7 +52,7 @@ struct ClosingTable {
     func append(
         _ accounts: RunAccounts, _ facts: SessionFacts, cgroups: inout CgroupCache, to output: inout OutputBuffer
     ) {
-        let sorted = totals.sorted { ($1.value.count, order($0.key)) < ($0.value.count, order($1.key)) }
+        let sorted = totals.sorted { ClosingTable.stands($0, before: $1) }
         let shown = sorted.prefix(ClosingTable.mostRows)
         let rest = sorted.dropFirst(shown.count)
 
@@ -76,10 +83,10 @@ struct ClosingTable {
         ClosingTable.append(accounts, facts, to: &output)
     }
 
-    private func order(_ pair: Pair) -> UInt64 {
-        // Any order will do for equals, so long as it is the same each time.
-        mixed(pair.cgroupID) ^ (pair.destination.map { mixed($0.low ^ $0.high) } ?? 0)
-            ^ UInt64(pair.port) << 8 ^ UInt64(pair.type.rawValue)
+    /// The larger first; equals in the same order each time.
+    private static func stands(_ left: (key: Pair, value: Total), before right: (key: Pair, value: Total)) -> Bool {
+        if left.value.count != right.value.count { return left.value.count > right.value.count }
+        return left.key.order.lexicographicallyPrecedes(right.key.order)
     }
 
     private static func append(

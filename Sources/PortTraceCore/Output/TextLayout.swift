@@ -27,8 +27,9 @@ struct TextLayout {
         line.append(who.padded(TextLayout.owner(of: failure, cgroup: cgroup)))
         line.append("  " as String)
         line.append(from.padded(TextLayout.endpoint(failure.source, failure.sourcePort)))
-        line.append(" → " as String)
-        line.append(to.padded(TextLayout.destination(of: failure)))
+        let destination = TextLayout.destination(of: failure)
+        line.append(destination.width > 0 ? " → " : "   " as String)
+        line.append(to.padded(destination))
         line.append("  " as String)
         line.append(TextLayout.extras(of: failure))
         output.append(line.withoutTrailingSpaces)
@@ -104,14 +105,15 @@ extension TextLayout {
         return text
     }
 
-    /// Where to; what is known of it.
+    /// Where to; empty where it is not known.
     static func destination(of failure: Failure) -> TerminalText {
         if failure.folding != .none {
             var text = TerminalText()
             text.append("(map full)" as String)
             return text
         }
-        return endpoint(failure.destination, failure.destinationPort)
+        return failure.destination == nil
+            ? TerminalText() : endpoint(failure.destination, failure.destinationPort)
     }
 
     /// `10.0.0.9:8080`; `-` where it is not known.

@@ -1,0 +1,38 @@
+import Foundation
+
+@testable import PortTraceCore
+
+/// What the lines of a run add up to, by type.
+struct LineSums: Equatable {
+    var counts: [String: UInt64] = [:]
+
+    /// Adds NDJSON lines.
+    ///
+    /// - Throws: where a line is no JSON object.
+    mutating func add(ndjson lines: [String]) throws {
+        for line in lines {
+            let object = try Self.object(line)
+            guard let type = object["type"] as? String, type != "lost", type != "summary" else { continue }
+            counts[type, default: 0] += (object["count"] as? NSNumber)?.uint64Value ?? 0
+        }
+    }
+
+    static func object(_ line: String) throws -> [String: Any] {
+        struct NoObject: Error {}
+        guard let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+            throw NoObject()
+        }
+        return object
+    }
+
+    /// Adds text lines; those of the closing table are none.
+    mutating func add(text lines: [String]) {
+        for line in lines {
+            let rest = line.dropFirst(14)
+            for type in EventType.failures where rest.hasPrefix("\(type.words)") {
+                let number = rest.dropFirst(15).drop { $0 == " " || $0 == "+" }.prefix { $0.isNumber }
+                counts["\(type.name)", default: 0] += UInt64(number) ?? 0
+            }
+        }
+    }
+}
