@@ -82,19 +82,21 @@ int BPF_KRETPROBE(connect_return, int ret)
 /* ---- state changes: the verdict concluded ---- */
 
 /*
- * What a socket had when its search began. sk_txhash is drawn anew, never 0, right after the search succeeded and
- * before anything else can fail: SYN_SENT → CLOSE with an unchanged one means that the search failed. A fresh socket
- * has none and is not remembered.
+ * What a socket had when its search began. Two things change right after a search that succeeds, before the socket can
+ * close: write_seq is drawn where it was 0 and grows by the SYN, and sk_txhash is drawn anew. So SYN_SENT → CLOSE with
+ * both unchanged means that the search failed. Both are needed: 7.2 draws the hash of an IPv6 socket before the search,
+ * and a socket that was used before may fail between search and SYN (no memory, no route).
  *
  * Task → its search. Inserted at CLOSE → SYN_SENT, removed when the search fails or the task's next one begins; the
- * search ends inside the same call, so that only the newest entry of each task matters. LRU: drops those of tasks
- * that have long gone on.
+ * search ends inside the same call, so that only the newest entry of each task matters. A fresh socket, whose write_seq
+ * is 0 and which has no port, is not remembered. LRU: drops those of tasks that have long gone on.
  */
 struct pt_search {
 	struct sock *sk;
 	u32 txhash;
-	u16 port;
-	u16 unused;
+	u32 write_seq;
+	u32 port;
+	u32 unused;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -103,16 +105,22 @@ struct {
 	__type(value, struct pt_search);
 } pt_searches SEC(".maps");
 
+static __always_inline u32 read_write_seq(struct sock *sk)
+{
+	return BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+}
+
 static __always_inline void search_began(struct sock *sk)
 {
 	u64 task = bpf_get_current_pid_tgid();
 	struct pt_search search = {
 		.sk = sk,
 		.txhash = BPF_CORE_READ(sk, sk_txhash),
+		.write_seq = read_write_seq(sk),
 		.port = BPF_CORE_READ(sk, __sk_common.skc_num),
 	};
 
-	if (search.txhash || search.port) {
+	if (search.write_seq || search.port) {
 		if (bpf_map_update_elem(&pt_searches, &task, &search, BPF_ANY))
 			count_unremembered();
 	} else if (bpf_map_lookup_elem(&pt_searches, &task)) {
@@ -134,16 +142,16 @@ static __always_inline int handle_state(struct sock *sk, int from, int to, enum 
 
 	u64 task = bpf_get_current_pid_tgid();
 	struct pt_search *search = bpf_map_lookup_elem(&pt_searches, &task);
-	u32 before = 0;
+	bool failed = !read_write_seq(sk);
 	u16 port = 0;
 
-	/* Another socket's: an interrupt closes it in the middle of this task's search. */
+	/* Another socket's: an interrupt closes this one in the middle of the task's search. */
 	if (search && search->sk == sk) {
-		before = search->txhash;
+		failed = read_write_seq(sk) == search->write_seq && BPF_CORE_READ(sk, sk_txhash) == search->txhash;
 		port = search->port;
 		bpf_map_delete_elem(&pt_searches, &task);
 	}
-	if (BPF_CORE_READ(sk, sk_txhash) == before)
+	if (failed)
 		connect_failed(sk, port, tier);
 	return 0;
 }

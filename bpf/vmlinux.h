@@ -143,6 +143,9 @@ struct sock {
 	u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
 };
+struct tcp_sock {
+	u32 write_seq;
+};
 struct inet_sock___pair {
 	struct {
 		u16 lo;

@@ -3,10 +3,10 @@ internal import Glibc
 
 /// What libbpf has to say.
 public enum Log {
-    /// Sends libbpf's warnings and, of the verifier's words, what comes with them, to standard error.
+    /// Sends libbpf's warnings, the verifier's words with them, to standard error.
     public static func show() {
-        libbpf_set_print { _, format, arguments in
-            guard let format, let arguments else { return 0 }
+        libbpf_set_print { level, format, arguments in
+            guard level != LIBBPF_DEBUG, let format, let arguments else { return 0 }
             return vdprintf(STDERR_FILENO, format, arguments)
         }
     }

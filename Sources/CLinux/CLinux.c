@@ -1,6 +1,8 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +10,11 @@
 pid_t linux_fork(void)
 {
 	return fork();
+}
+
+int linux_unshare_mounts(void)
+{
+	return unshare(CLONE_NEWNS);
 }
 
 int linux_die_with_parent(void)

@@ -33,7 +33,9 @@ public struct ProbeError: Error, Sendable, CustomStringConvertible {
     init(states: [HookState], features: KernelFeatures) {
         let reasons = states.map { "\($0.hook.rawValue)=\($0.text)" }.joined(separator: " ")
         guard case .refused(let reason) = features.types else {
-            self.init("no hook can be attached: \(reasons)", hint: "kernel 5.10 or newer is needed")
+            let denied = String(cString: strerror(EPERM))
+            let isDenied = states.flatMap(\.refusals).contains { $0.reason == denied }
+            self.init("no hook can be attached: \(reasons)", hint: Self.hint(for: isDenied ? EPERM : ENOSYS))
             return
         }
         self.init(
@@ -45,7 +47,8 @@ public struct ProbeError: Error, Sendable, CustomStringConvertible {
 
     private static func hint(for code: Int32) -> String {
         switch code {
-        case EPERM, EACCES: "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+        case EPERM, EACCES:
+            "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN, before 5.11 CAP_SYS_RESOURCE too"
         case ENOMEM: "not enough memory, or RLIMIT_MEMLOCK too low: ulimit -l unlimited"
         case ENOSYS, EINVAL: "kernel 5.10 or newer, with CONFIG_BPF_SYSCALL, is needed"
         default: "run with --verbose"

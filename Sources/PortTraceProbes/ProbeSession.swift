@@ -67,10 +67,10 @@ public final class ProbeSession {
     }
 
     /// Runs that the kernel skipped so far: no more failures than these have gone unseen.
-    public func missedRuns() throws(ProbeError) -> UInt64 {
+    public func missedRuns() throws(ProbeError) -> MissedRuns {
         try ProbeError.wrapping { () throws(BPFError) in
-            var missed = records.losses.unremembered + (kprobes?.missedRuns() ?? 0)
-            for program in programs { missed += try Program.skippedRuns(program) }
+            var missed = MissedRuns(unremembered: records.losses.unremembered, kprobes: kprobes?.missedRuns() ?? 0)
+            for program in programs { missed.programs += try Program.skippedRuns(program) }
             return missed
         }
     }
@@ -106,4 +106,16 @@ public final class ProbeSession {
         defer { waitpid(process, nil, 0) }
         return try withExtendedLifetime(child) { () throws(ProbeError) in try parent.receive() }
     }
+}
+
+/// Runs that were skipped, by who skipped them. A failure that is missed may stand in more than one of them.
+public struct MissedRuns: Sendable, Equatable {
+    /// Runs whose failure could not be told for want of what an earlier, skipped one would have noted.
+    public var unremembered: UInt64 = 0
+    /// Calls that the kernel's kprobes did not follow.
+    public var kprobes: UInt64 = 0
+    /// Runs of programs that the kernel skipped.
+    public var programs: UInt64 = 0
+
+    public var total: UInt64 { unremembered + kprobes + programs }
 }

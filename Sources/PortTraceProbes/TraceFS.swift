@@ -33,7 +33,7 @@ struct TraceFS: Sendable {
 private enum MountNamespace {
     /// Leaves the mount namespace for a copy: mounts made outside still come in, own ones below /sys stay inside.
     static func enterPrivate() -> Bool {
-        guard unshare(CLONE_NEWNS) == 0 else { return false }
+        guard linux_unshare_mounts() == 0 else { return false }
         // In a chroot the root is no mount.
         return ["/", "/sys"].contains { (path: String) in mount("none", path, nil, UInt(MS_REC | MS_SLAVE), nil) == 0 }
     }

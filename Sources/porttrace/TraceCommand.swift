@@ -120,8 +120,13 @@ final class TraceCommand {
         stream.lost(.ring, count: ring - reportedRing, at: KernelClock.utcNow())
         reportedRing = ring
         let missed = try session.missedRuns()
-        stream.lost(.missedRuns, count: missed - reportedMissed, at: KernelClock.utcNow())
-        reportedMissed = missed
+        stream.lost(.missedRuns, count: missed.total - reportedMissed, at: KernelClock.utcNow())
+        if options.verbose, missed.total > reportedMissed {
+            StandardError.write(
+                line: "runs skipped so far: \(missed.programs) of programs, \(missed.kprobes) of kprobes; "
+                    + "\(missed.unremembered) without what came before")
+        }
+        reportedMissed = missed.total
         if let flushed { stream.endFlush(generation: flushed) }
         write()
     }

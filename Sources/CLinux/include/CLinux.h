@@ -1,17 +1,13 @@
 /*
  * The parts of Linux's C interface that `import Glibc` leaves out, and accessors for what Swift cannot
- * import: variadic functions, macros with arguments, mutable globals.
+ * import: variadic functions, macros with arguments, mutable globals. It must not define _GNU_SOURCE: with it some
+ * structs look different than in Swift's own Glibc module.
  */
 #ifndef CLINUX_H
 #define CLINUX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-
 #include <getopt.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -41,6 +37,9 @@ static inline void linux_getopt_reset(void)
 
 /* fork(), which Swift's importer marks as unavailable. Only a process with one thread may call it from Swift. */
 pid_t linux_fork(void);
+
+/* Gives this process a mount namespace of its own, a copy. 0, or -1 with errno. */
+int linux_unshare_mounts(void);
 
 /* Swift cannot import the variadic prctl(). Kills this process when its parent ends. */
 int linux_die_with_parent(void);

@@ -1,0 +1,71 @@
+# porttrace. `make` builds; `make help` lists the rest. Each target installs the Debian packages that it needs
+# (scripts/packages) and skips that at once when they are there.
+
+SWIFT ?= swift
+BINARY := .build/release/porttrace
+ARGS ?=
+
+.PHONY: build help run demo test test-kernels bench soak check fmt dist clean
+.NOTPARALLEL:
+
+## build: the static release binary, .build/release/porttrace (the default)
+build: toolchain
+	@scripts/packages build
+	$(SWIFT) build -c release --product porttrace
+
+help:
+	@sed -n 's/^## /  /p' Makefile
+
+## run: attach to this machine; options in ARGS, as in make run ARGS='-o ndjson -d 10s'
+run: build
+	$(BINARY) $(ARGS)
+
+## demo: a node in trouble, staged in throw-away namespaces, and what porttrace says about it
+demo: build
+	@scripts/packages demo
+	demo/run $(BINARY)
+
+## test: unit tests; with the right to load BPF also the tests against this kernel
+test: build
+	@scripts/packages test
+	$(SWIFT) test
+	@if scripts/can-load-bpf; then echo Tests/kernel/run && Tests/kernel/run; \
+	else echo 'Tests/kernel/run: SKIPPED, see above'; fi
+
+## test-kernels: the same tests inside Debian's kernels, each in a virtual machine
+test-kernels: build
+	@scripts/packages test kernels
+	Tests/kernel/matrix
+
+## bench: what a hook costs a connect, events per second, CPU time per failure
+bench: build
+	@scripts/packages test kernels bench
+	Tests/bench/run
+
+## soak: a minute of fuzzing
+soak: toolchain
+	@scripts/packages build test
+	Tests/soak/run
+
+## check: formatting and lint, and the BPF programs compiled for every architecture
+check: toolchain
+	@scripts/packages build check
+	scripts/check
+
+## fmt: format the Swift and C sources in place
+fmt: toolchain
+	@scripts/packages build check
+	scripts/fmt
+
+## dist: the stripped binary with its version and a checksum, in dist/
+dist: build
+	scripts/dist $(BINARY)
+
+## clean: remove what was built
+clean:
+	rm -rf .build dist
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(SWIFT) >/dev/null || { \
+		echo 'make: no Swift toolchain in PATH: install Swift 6.2 or newer from https://swift.org/install' >&2; exit 1; }
