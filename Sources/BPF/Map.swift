@@ -22,12 +22,14 @@ public struct Map {
 
     /// Copies the value of a key into `value`; false where there is none.
     public func read(_ key: UnsafeRawPointer, into value: UnsafeMutableRawPointer) -> Bool {
-        bpf_map_lookup_elem(descriptor, key, value) == 0
+        RealtimePriority.during { bpf_map_lookup_elem(descriptor, key, value) } == 0
     }
 
     /// Writes the value of a key.
     public func write(_ key: UnsafeRawPointer, _ value: UnsafeRawPointer) throws(BPFError) {
-        guard bpf_map_update_elem(descriptor, key, value, 0) == 0 else { throw BPFError("write", "a map") }
+        guard RealtimePriority.during({ bpf_map_update_elem(descriptor, key, value, 0) }) == 0 else {
+            throw BPFError("write", "a map")
+        }
     }
 
     /// Maps the values of an array made with BPF_F_MMAPABLE into memory, until the process ends.
@@ -68,8 +70,15 @@ public final class BatchReader {
         while true {
             var count = rows
             var next: UInt32 = 0
-            let (result, code) = Self.removeBatch(
-                map, after: position, next: &next, keys: keys.baseAddress, values: values.baseAddress, &count)
+            let result = RealtimePriority.during {
+                guard var position else {
+                    return bpf_map_lookup_and_delete_batch(
+                        map.descriptor, nil, &next, keys.baseAddress, values.baseAddress, &count, nil)
+                }
+                return bpf_map_lookup_and_delete_batch(
+                    map.descriptor, &position, &next, keys.baseAddress, values.baseAddress, &count, nil)
+            }
+            let code = errno
             // ENOENT is the end; it may come together with the last elements.
             guard result == 0 || code == ENOENT else { throw BPFError("drain", "a map", code: code) }
             if count > 0 {
@@ -80,32 +89,5 @@ public final class BatchReader {
             if result != 0 { return }
             position = next
         }
-    }
-
-    private static func removeBatch(
-        _ map: Map, after position: UInt32?, next: inout UInt32, keys: UnsafeMutableRawPointer?,
-        values: UnsafeMutableRawPointer?, _ count: inout UInt32
-    ) -> (result: Int32, code: Int32) {
-        // While the kernel walks a bucket no kprobe or tracepoint program runs on that CPU (bpf_prog_active); were
-        // this thread preempted there, programs of others would be skipped.
-        let priority = RealtimePriority()
-        defer { priority.end() }
-        guard var position else {
-            return (bpf_map_lookup_and_delete_batch(map.descriptor, nil, &next, keys, values, &count, nil), errno)
-        }
-        return (bpf_map_lookup_and_delete_batch(map.descriptor, &position, &next, keys, values, &count, nil), errno)
-    }
-}
-
-/// SCHED_FIFO, where this process may have it, for the time of a system call.
-private struct RealtimePriority {
-    init() {
-        var parameters = sched_param(sched_priority: 1)
-        sched_setscheduler(0, SCHED_FIFO, &parameters)
-    }
-
-    func end() {
-        var parameters = sched_param(sched_priority: 0)
-        sched_setscheduler(0, SCHED_OTHER, &parameters)
     }
 }

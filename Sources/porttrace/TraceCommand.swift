@@ -52,6 +52,12 @@ final class TraceCommand {
         defer { session.close() }
         let hooks = session.states.map { "\($0.hook.rawValue)=\($0.text)" }.joined(separator: " ")
         StandardError.write(line: "attached \(hooks)")
+        if options.verbose {
+            for state in session.states {
+                guard let attachment = state.attachment else { continue }
+                StandardError.write(line: "\(state.hook.rawValue) is attached by \(attachment.rawValue)")
+            }
+        }
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             wait()

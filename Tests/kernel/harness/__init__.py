@@ -1,0 +1,1 @@
+"""Exactness tests of porttrace on the kernel that they run on."""
