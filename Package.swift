@@ -41,6 +41,17 @@ let package = Package(
         .testTarget(
             name: "PortTraceProbesTests", dependencies: ["PortTraceProbes", "PortTraceCore"],
             swiftSettings: swiftSettings),
+
+        // Not in `swift test`: a release build has no @testable, and these want one (make bench, make soak).
+        .executableTarget(
+            name: "bench-stream", dependencies: ["CPortTraceWire", "PortTraceCore"], path: "Tests/bench/stream",
+            swiftSettings: swiftSettings,
+            linkerSettings: [
+                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+            ]),
+        .executableTarget(
+            name: "soak", dependencies: ["CPortTraceWire", "PortTraceCore"], path: "Tests/soak/fuzz",
+            swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6]
 )

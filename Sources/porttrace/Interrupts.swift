@@ -14,12 +14,18 @@ final class Interrupts {
     /// Whether a flush is due: the interval has passed or SIGUSR1 came. Reset by who flushes.
     var flushIsDue = false
 
-    /// Takes SIGINT, SIGTERM, SIGHUP and SIGUSR1 from now on, so that one which comes early is not lost. The timers
-    /// begin with ``start(interval:duration:)``.
+    /// Takes SIGINT, SIGTERM, SIGUSR1 and, unless started by nohup, SIGHUP from now on, so that one which comes early
+    /// is not lost. The timers begin with ``start(interval:duration:)``.
     init() {
         var set = sigset_t()
         sigemptyset(&set)
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&set, signal) }
+        for signal in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&set, signal) }
+        // A blocked signal arrives although it is ignored.
+        var hangup = sigaction()
+        sigaction(SIGHUP, nil, &hangup)
+        if unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) {
+            sigaddset(&set, SIGHUP)
+        }
         sigprocmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
         signals = signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
