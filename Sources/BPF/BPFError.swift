@@ -1,3 +1,4 @@
+internal import CLibbpf
 internal import Glibc
 
 /// A call into libbpf or the kernel's bpf() that failed.
@@ -22,8 +23,14 @@ public struct BPFError: Error, Sendable, CustomStringConvertible {
         self.init(operation, object, code: errno)
     }
 
-    /// The errno in words.
-    public var reason: String { String(cString: strerror(code)) }
+    /// The errno, or libbpf's own number, in words.
+    public var reason: String {
+        // libbpf's begin at 4000 (enum libbpf_errno, bpf/libbpf.h).
+        guard code >= 4000 else { return String(cString: strerror(code)) }
+        var words = [CChar](repeating: 0, count: 128)
+        libbpf_strerror(code, &words, words.count)
+        return String(decoding: words.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
 
     public var description: String { "cannot \(operation) \(object): \(reason)" }
 }

@@ -40,8 +40,14 @@ public enum Kernel {
     }
 
     /// Whether a file holds kernel types in BTF.
-    public static func checkTypes(_ path: String) throws(BPFError) {
-        guard let types = btf__parse(path, nil) else { throw BPFError("read kernel types from", path) }
+    ///
+    /// - Throws: ``BPFError`` where the file cannot be opened.
+    public static func hasTypes(inFile path: String) throws(BPFError) -> Bool {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw BPFError("open", path) }
+        close(file)
+        guard let types = btf__parse(path, nil) else { return false }
         btf__free(types)
+        return true
     }
 }

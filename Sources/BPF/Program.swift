@@ -14,6 +14,21 @@ public struct Program {
     /// Once loaded; the object's to close.
     public var descriptor: Int32 { bpf_program__fd(pointer) }
 
+    /// Runs a loaded raw tracepoint's program once, in this process, with these arguments.
+    ///
+    /// - Returns: What it returned.
+    public func run(_ arguments: [UInt64]) throws(BPFError) -> UInt32 {
+        var options = bpf_test_run_opts()
+        options.sz = MemoryLayout<bpf_test_run_opts>.size
+        let code = arguments.withUnsafeBytes { bytes in
+            options.ctx_in = bytes.baseAddress
+            options.ctx_size_in = UInt32(bytes.count)
+            return bpf_prog_test_run_opts(descriptor, &options)
+        }
+        guard code == 0 else { throw BPFError("run", name, code: -code) }
+        return options.retval
+    }
+
     /// Attaches to what the program's section names.
     public func attach() throws(BPFError) -> Link {
         guard let link = bpf_program__attach(pointer) else { throw BPFError("attach", name) }

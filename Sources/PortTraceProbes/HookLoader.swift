@@ -1,4 +1,5 @@
 internal import BPF
+internal import CLinux
 internal import Glibc
 
 /// Opens, loads and attaches the hooks, each on its own, so that one which this kernel refuses degrades that hook alone.
@@ -18,6 +19,7 @@ struct HookLoader {
         let features = KernelFeatures.probe(tracefs: tracefs, kprobeGroup: kprobeGroup)
         let plan = ProbePlan(features: features, mode: configuration.mode, types: configuration.btf != nil)
         let maps = try ProbeError.wrapping { () throws(BPFError) in try loadMaps() }
+        try checkTypesFit(maps: maps)
         let kprobes = tracefs.flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
 
         var states: [HookState] = []
@@ -57,15 +59,37 @@ struct HookLoader {
         return maps
     }
 
+    /// Types given in a file must be this kernel's: with others the hooks would read something else, without a word.
+    private func checkTypesFit(maps: borrowing Object) throws(ProbeError) {
+        guard let path = configuration.btf else { return }
+        do {
+            let object = try EmbeddedObject.types.open(btf: path)
+            let program = try object.program("types_check")
+            program.select()
+            try object.shareMaps(of: maps)
+            try object.load()
+            let socket = Descriptor(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
+            var namespace = stat()
+            stat("/proc/self/ns/net", &namespace)
+            if try program.run([UInt64(socket.number), UInt64(namespace.st_ino)]) == 0 { return }
+        } catch where error.code == EPERM || error.code == EACCES {
+            throw ProbeError(error)
+        } catch {
+            // Types that the programs need are missing there.
+        }
+        throw ProbeError("--btf \(path): not this kernel's types", hint: Self.typesHint)
+    }
+
+    private static let typesHint = "it must be the BTF of exactly this kernel, as from BTFHub"
+
     private func checkTypes() throws(ProbeError) {
         guard let path = configuration.btf else { return }
         do {
-            try Kernel.checkTypes(path)
+            if try Kernel.hasTypes(inFile: path) { return }
         } catch {
-            throw ProbeError(
-                "--btf \(path): no kernel types: \(error.reason)",
-                hint: "it must be the BTF of exactly this kernel, as from BTFHub")
+            throw ProbeError("--btf \(path): \(error.reason)", hint: Self.typesHint)
         }
+        throw ProbeError("--btf \(path): no kernel types (BTF) in it", hint: Self.typesHint)
     }
 }
 

@@ -69,8 +69,13 @@ struct Arguments {
         var version = false
         linux_getopt_reset()
         while true {
-            let result = getopt_long(count, values, shortOptions, table, nil)
+            var index: Int32 = -1
+            let result = getopt_long(count, values, shortOptions, table, &index)
             if result == -1 { break }
+            // A shortened name would change its meaning when the next option comes.
+            if index >= 0, let option = Option(rawValue: result), !isWhole(option, in: values) {
+                throw UsageError(message: "unknown option \(quoted(argument(before: linux_optind(), of: values)))")
+            }
             guard let option = Option(rawValue: result) else {
                 throw unknown(result, argument: text(of: values[Int(linux_optind()) - 1]))
             }
@@ -85,6 +90,21 @@ struct Arguments {
         if help { return .help(command) }
         if version { return .version }
         return .trace(options)
+    }
+
+    /// The argument with the long option that getopt_long has just read: the one before its value, where that stands
+    /// alone.
+    private static func argument(before next: Int32, of values: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>)
+        -> String
+    {
+        let standsAlone = linux_optarg() != nil && linux_optarg() == values[Int(next) - 1].map { UnsafePointer($0) }
+        return text(of: values[Int(next) - (standsAlone ? 2 : 1)])
+    }
+
+    private static func isWhole(
+        _ option: Option, in values: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    ) -> Bool {
+        argument(before: linux_optind(), of: values).prefix { $0 != "=" } == "--\(option.name)"
     }
 
     private static func command(of words: [String]) throws(UsageError) -> Command? {
