@@ -72,7 +72,7 @@ struct HookLoader {
             var namespace = stat()
             stat("/proc/self/ns/net", &namespace)
             if try program.run([UInt64(socket.number), UInt64(namespace.st_ino)]) == 0 { return }
-        } catch where error.code == EPERM || error.code == EACCES {
+        } catch  where error.code == EPERM || error.code == EACCES {
             throw ProbeError(error)
         } catch {
             // Types that the programs need are missing there.
