@@ -74,6 +74,7 @@ final class KprobeEvents {
 
     /// Calls that found no free instance, or another kprobe running, since the events were made.
     func missedRuns() -> UInt64 {
+        if events.isEmpty { return 0 }
         // A line is: event, hits, misses (kernel/trace/trace_kprobe.c, probes_profile_seq_show()), without the
         // group: that is why the event's name has it too.
         var missed: UInt64 = 0

@@ -1,0 +1,146 @@
+"""The figures of Tests/bench/run as tables for a person."""
+
+
+def show(results):
+    for title, header, make in TABLES:
+        rows = list(make(results))
+        if rows:
+            print(f"\n{title}")
+            print_table([header, *rows])
+
+
+def print_table(lines):
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    for line in lines:
+        first, *rest = (text.ljust(width) if number == 0 else text for number, (text, width) in enumerate(zip(line, widths)))
+        print("  ".join([first, *(fit(text, width) for text, width in zip(rest, widths[1:]))]).rstrip())
+
+
+def fit(text, width):
+    """Numbers stand to the right."""
+    return text.rjust(width) if text[:1].isdigit() or text[:1] in "+-<" else text.ljust(width)
+
+
+def of(results, part, place=None):
+    return [result for result in results if result["part"] == part and place in (None, result.get("place"))]
+
+
+def release(result):
+    return result.get("kernel", "").split("-")[0].split("+")[0]
+
+
+def name(result):
+    return f"{result['subject']} {result['variant']}".strip()
+
+
+def ratio(one, other):
+    return f"{one / other:.2f}" if one is not None and other else "-"
+
+
+def failed(result, columns):
+    return ["-"] * (columns - 1) + [result["error"][:60]]
+
+
+# The script that does the same work as a tier: told on its return, with its socket.
+PEERS = {"fentry": "kfunc", "kprobe": "kprobe pair", "tracepoint": "kprobe pair"}
+
+
+def connects(results):
+    for kernel in dict.fromkeys(map(release, of(results, "connects"))):
+        rows = [result for result in of(results, "connects") if release(result) == kernel]
+        bases = [result["ns"] for result in rows if result["subject"] == "nothing" and "ns" in result]
+        if not bases:
+            continue
+        base = sum(bases) / len(bases)
+        added = {result["variant"]: result["ns"] - base for result in rows if result["subject"] == "bpftrace" and "ns" in result}
+        for result in rows:
+            start = [kernel, name(result), result.get("tier", "")]
+            if "error" in result:
+                yield start + failed(result, 3)
+                continue
+            peer = added.get(PEERS.get(result.get("tier"), ""))
+            more = result["ns"] - base
+            yield start + [f"{result['ns']:,}", f"{more:+,.0f}", ratio(more, peer) if "tier" in result else ""]
+
+
+def failures(results):
+    for place in ("icount", "native"):
+        for kernel in dict.fromkeys(map(release, of(results, "failures", place))):
+            rows = [result for result in of(results, "failures", place) if release(result) == kernel]
+            base = next((row["client_cpu_ns"] for row in rows if row["subject"] == "nothing" and "error" not in row), None)
+            for result in rows:
+                start = [f"{kernel} {place}", name(result), result.get("tier", "")]
+                if "error" in result:
+                    yield start + failed(result, 4)
+                    continue
+                cost = result["client_cpu_ns"]
+                more = f"{cost - base:+,}" if base is not None and result["subject"] != "nothing" else ""
+                own = f"{result['own_ns'] / 1000:.2f}" if "own_ns" in result else ""
+                yield start + [f"{cost:,}", more, own, str(result.get("ring_lost", ""))]
+
+
+def startup(results):
+    for kernel in dict.fromkeys(map(release, of(results, "startup"))):
+        rows = [result for result in of(results, "startup") if release(result) == kernel]
+        ours = next((row["seconds"] for row in rows if row["subject"] == "porttrace" and "seconds" in row), None)
+        for result in rows:
+            start = [kernel, name(result)]
+            if "error" in result:
+                yield start + failed(result, 4)
+                continue
+            share = ratio(ours, result["seconds"]) if result["subject"] == "bpftrace" else ""
+            yield start + [*(f"{result[key]:.2f}" for key in ("first_s", "seconds", "cpu_s")), share]
+
+
+def latency(results):
+    for result in of(results, "latency"):
+        start = [f"{release(result)} {result['place']}", result.get("tier", "")]
+        if "error" in result:
+            yield start + failed(result, 3)
+        else:
+            yield start + [f"{result[key]:.2f}" for key in ("median_ms", "p99_ms", "most_ms")]
+
+
+def stream(results):
+    for result in of(results, "stream"):
+        spread = f"{result['least_per_s'] / 1e6:.2f} to {result['most_per_s'] / 1e6:.2f}"
+        yield [result["subject"], f"{result['events_per_s'] / 1e6:.2f}", spread, f"{result['bytes_per_s'] / 1e9:.2f}",
+               str(result["bytes_per_event"])]  # fmt: skip
+
+
+def small(results):
+    for result in of(results, "size"):
+        yield ["binary, static and stripped", f"{result['bytes'] / 1e6:.2f} MB"]
+    for result in of(results, "idle"):
+        where = f"{release(result)} {result['place']}"
+        if "error" in result:
+            yield [f"idle, {where}", result["error"][:60]]
+            continue
+        yield [f"resident when idle, {where}", f"{result['resident_kib'] * 1024 / 1e6:.2f} MB"]
+        yield [f"CPU when idle, {where}", f"{result['cpu_share'] * 100:.3f} %"]
+
+
+TABLES = (
+    (
+        "Instructions of one connect, accept and close that works (loopback; medians, -icount)",
+        ["kernel", "attached", "tier", "instructions", "added", "to bpftrace's same"],
+        connects,
+    ),
+    (
+        "One connect that fails: CPU of the client, and porttrace's own (icount: instructions; native: ns)",
+        ["kernel", "attached", "tier", "client", "added", "porttrace, CPU s per million", "ring lost"],
+        failures,
+    ),
+    (
+        "Start-up in a virtual machine, from exec until it says that it is attached, s",
+        ["kernel", "what", "first", "median", "CPU", "ours to it"],
+        startup,
+    ),
+    ("From failing connect() to the line read, ms", ["kernel", "tier", "median", "p99", "most"], latency),
+    (
+        "Record to NDJSON on one core (peers: 0.35)",
+        ["record", "million events/s", "least to most", "GB/s", "bytes/event"],
+        stream,
+    ),
+    ("Small", ["what", "how much"], small),
+)

@@ -1,0 +1,80 @@
+import PortTraceCore
+
+/// A stream with everything about it made up: filter, cgroups, node, clock.
+final class Stage {
+    struct Paths: CgroupPathSource {
+        var paths: [UInt64: [UInt8]]
+
+        func path(ofCgroup id: UInt64) -> [UInt8]? { paths[id] }
+    }
+
+    let stream: EventStream
+    let format: OutputFormat
+    let filter: KnownFilter
+    let paths: Paths
+    let node: [UInt8]
+
+    init(_ format: OutputFormat, _ random: inout SplitMix) throws(Finding) {
+        self.format = format
+        filter = KnownFilter(&random)
+        node = random.oneIn(3) ? [] : random.hostileBytes(atMost: 64)
+        paths = Paths(paths: Stage.randomPaths(&random))
+        let configuration = EventStream.Configuration(
+            format: format, node: node, each: random.oneIn(2), filter: try filter.filter())
+        let box = Box()
+        stream = EventStream(
+            configuration,
+            clock: Clock(utcOffsetNanoseconds: Int64.random(in: 0...1_900_000_000_000_000_000, using: &random)),
+            cgroupPaths: paths, report: { box.messages.append($0.message) })
+        self.box = box
+    }
+
+    private final class Box { var messages: [String] = [] }
+    private let box: Box
+
+    /// What it said on standard error.
+    var messages: [String] { box.messages }
+
+    private static func randomPaths(_ random: inout SplitMix) -> [UInt64: [UInt8]] {
+        var paths: [UInt64: [UInt8]] = [:]
+        for id in UInt64(1)..<32 {
+            var path = Array(random.pick(["/a", "/a/b", "/ab", "/a/b/c", "/c/d", "/"]).utf8)
+            if random.oneIn(2) { path += random.hostileBytes(atMost: 120) }
+            paths[id] = path.filter { $0 != 0 }
+        }
+        return paths
+    }
+
+    /// The bytes that wait; none do afterwards.
+    func take() -> [UInt8] {
+        let bytes = stream.withPendingBytes { Array($0) }
+        stream.consume(bytes.count)
+        return bytes
+    }
+
+    /// The lines that wait.
+    ///
+    /// - Throws: ``Finding`` where they are not whole, no UTF-8, or hold what acts on a terminal.
+    func takeLines() throws(Finding) -> [[UInt8]] {
+        let bytes = take()
+        if bytes.isEmpty { return [] }
+        guard bytes.last == UInt8(ascii: "\n") else { throw Finding("a line is not whole", bytes) }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw Finding("no UTF-8", bytes) }
+        guard text.unicodeScalars.allSatisfy({ $0 == "\n" || !$0.isHazardous }) else {
+            throw Finding("something acts on a terminal", bytes)
+        }
+        return bytes.dropLast().split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Array($0) }
+    }
+}
+
+extension Unicode.Scalar {
+    /// Control characters, line and paragraph separators, marks that turn the direction of writing.
+    var isHazardous: Bool {
+        switch properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        default:
+            [0x61c, 0x200e, 0x200f].contains(value) || (0x202a...0x202e).contains(value)
+                || (0x2066...0x2069).contains(value)
+        }
+    }
+}
