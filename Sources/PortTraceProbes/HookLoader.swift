@@ -2,7 +2,8 @@ internal import BPF
 internal import CLinux
 internal import Glibc
 
-/// Opens, loads and attaches the hooks, each on its own, so that one which this kernel refuses degrades that hook alone.
+/// Opens, loads and attaches the hooks: together where the kernel takes them all, else each on its own, so that one which
+/// it refuses degrades that hook alone.
 /// It runs in a process of its own (``ProbeSession``) and hands over what it has opened.
 struct HookLoader {
     let configuration: ProbeSession.Configuration
@@ -16,27 +17,16 @@ struct HookLoader {
         if configuration.verbose { Log.show() } else { Log.hide() }
         try checkTypes()
         let tracefs = TraceFS.open()
-        let features = KernelFeatures.probe(tracefs: tracefs, kprobeGroup: kprobeGroup)
-        let plan = ProbePlan(features: features, mode: configuration.mode, types: configuration.btf != nil)
+        var features = KernelFeatures.probe(tracefs: tracefs, kprobeGroup: kprobeGroup)
         let maps = try ProbeError.wrapping { () throws(BPFError) in try loadMaps() }
         try checkTypesFit(maps: maps)
         let kprobes = tracefs.flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
 
-        var states: [HookState] = []
-        var hooks: [AttachedHook] = []
-        for choice in plan.choices {
-            var state = HookState(hook: choice.hook, refusals: choice.refusals)
-            for attachment in choice.attachments where state.attachment == nil {
-                do {
-                    hooks.append(
-                        try AttachedHook(
-                            choice.hook, attachment, maps: maps, btf: configuration.btf, kprobes: kprobes))
-                    state.attachment = attachment
-                } catch {
-                    state.refusals.append(.init(attachment: attachment, reason: error.reason))
-                }
-            }
-            states.append(state)
+        var (states, hooks) = attachTogether(plan(features), maps: maps, kprobes: kprobes)
+        if hooks.isEmpty {
+            kprobes?.removeAll()
+            features.probeFexit()
+            (states, hooks) = attachEach(plan(features), maps: maps, kprobes: kprobes)
         }
         guard !hooks.isEmpty else {
             kprobes?.removeAll()
@@ -50,6 +40,47 @@ struct HookLoader {
         for hook in hooks { handover.descriptors += hook.descriptors }
         if let kprobes { handover.descriptors += kprobes.descriptors }
         withExtendedLifetime(hooks) { handOver(handover) }
+    }
+
+    private func plan(_ features: KernelFeatures) -> ProbePlan {
+        ProbePlan(features: features, mode: configuration.mode, types: configuration.btf != nil)
+    }
+
+    /// Attaches all hooks by the first choice of each, as it goes nearly everywhere; nothing where one is refused.
+    private func attachTogether(
+        _ plan: ProbePlan, maps: borrowing Object, kprobes: KprobeEvents?
+    ) -> ([HookState], [AttachedHooks]) {
+        let states = plan.choices.map {
+            HookState(hook: $0.hook, attachment: $0.attachments.first, refusals: $0.refusals)
+        }
+        let choices = states.compactMap { state in state.attachment.map { (state.hook, $0) } }
+        guard !choices.isEmpty,
+            let hooks = try? AttachedHooks(choices, maps: maps, btf: configuration.btf, kprobes: kprobes)
+        else { return ([], []) }
+        return (states, [hooks])
+    }
+
+    /// Attaches each hook alone, by the first of its choices that stands.
+    private func attachEach(
+        _ plan: ProbePlan, maps: borrowing Object, kprobes: KprobeEvents?
+    ) -> ([HookState], [AttachedHooks]) {
+        var states: [HookState] = []
+        var hooks: [AttachedHooks] = []
+        for choice in plan.choices {
+            var state = HookState(hook: choice.hook, refusals: choice.refusals)
+            for attachment in choice.attachments where state.attachment == nil {
+                do {
+                    hooks.append(
+                        try AttachedHooks(
+                            [(choice.hook, attachment)], maps: maps, btf: configuration.btf, kprobes: kprobes))
+                    state.attachment = attachment
+                } catch {
+                    state.refusals.append(.init(attachment: attachment, reason: error.reason))
+                }
+            }
+            states.append(state)
+        }
+        return (states, hooks)
     }
 
     private func loadMaps() throws(BPFError) -> Object {

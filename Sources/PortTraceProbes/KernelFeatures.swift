@@ -29,19 +29,25 @@ public struct KernelFeatures: Sendable, Equatable {
 }
 
 extension KernelFeatures {
-    /// Tries everything out on the running kernel.
+    /// Tries everything out on the running kernel but fexit, which is taken to work until ``probeFexit()``: looking its
+    /// function up takes as long as attaching it.
     static func probe(tracefs: TraceFS?, kprobeGroup: String) -> KernelFeatures {
         KernelFeatures(
             preemptible: Preemption.current(),
             types: types(),
             attachments: [
-                .fexit: outcome { () throws(BPFError) in try Kernel.tryFexit("inet_hash_connect") },
+                .fexit: .works,
                 .rawTracepoint: outcome { () throws(BPFError) in
                     try Kernel.tryRawTracepoint("inet_sock_set_state")
                 },
                 .kprobe: KprobeEvents.probe("inet_hash_connect", tracefs: tracefs, group: kprobeGroup),
                 .tracepoint: tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs"),
             ])
+    }
+
+    /// Tries fexit out.
+    mutating func probeFexit() {
+        attachments[.fexit] = Self.outcome { () throws(BPFError) in try Kernel.tryFexit("inet_hash_connect") }
     }
 
     private static func types() -> Outcome {

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: GPL-2.0
 /*
  * No free port for a socket that leaves the choice to the kernel (bind_exhausted): bind() to port 0 and listen() on an
  * unbound socket (TCP), bind() to port 0 and the autobind of connect(), send*() and write() (UDP).
@@ -8,6 +7,9 @@
  * autobind (inet_autobind(), net/ipv4/af_inet.c).
  * Not here: a port that the caller chose and that is taken.
  */
+#ifndef PT_BIND_BPF_H
+#define PT_BIND_BPF_H
+
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -97,4 +99,4 @@ int BPF_KRETPROBE(bind_return, int ret)
 	return sk ? handle_get_port(sk, ret, PT_TIER_KPROBE) : 0;
 }
 
-char LICENSE[] SEC("license") = "GPL";
+#endif

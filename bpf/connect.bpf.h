@@ -1,13 +1,15 @@
-// SPDX-License-Identifier: GPL-2.0
 /*
  * connect() that finds no source port (connect_exhausted) or whose bound port's 4-tuple is taken
  * (connect_conflict); EADDRNOTAVAIL either way. TCP over IPv4 and IPv6, MPTCP's subflows included.
  *
  * When: at the return of inet_hash_connect() and inet6_hash_connect(), where state, addresses and namespace are
  * still intact (after connect() they are gone); or, where these cannot be hooked, at the state changes around them.
- * Not here: connects that fail otherwise (refused, unreachable, ENOMEM), UDP (bind.bpf.c).
+ * Not here: connects that fail otherwise (refused, unreachable, ENOMEM), UDP (bind.bpf.h).
  * The loader attaches one of the four variants (PortTraceProbes/ProbePlan.swift).
  */
+#ifndef PT_CONNECT_BPF_H
+#define PT_CONNECT_BPF_H
+
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -168,4 +170,4 @@ int connect_tp(struct trace_event_raw_inet_sock_set_state *ctx)
 	return handle_state((struct sock *)ctx->skaddr, ctx->oldstate, ctx->newstate, PT_TIER_TRACEPOINT);
 }
 
-char LICENSE[] SEC("license") = "GPL";
+#endif

@@ -1,11 +1,10 @@
 internal import BPF
 internal import Glibc
 
-/// One hook, attached in one way: its object and its links.
-final class AttachedHook {
+/// Hooks of one BPF object, each attached in one way.
+final class AttachedHooks {
     private let object: Object
-    private let programs: [Program]
-    private var links: [Box] = []
+    private var hooks: [(programs: [Program], links: [Box])] = []
 
     /// A link in an array: Array does not hold noncopyable elements.
     private final class Box {
@@ -15,29 +14,35 @@ final class AttachedHook {
 
     /// - Throws: ``BPFError``; nothing is attached then.
     init(
-        _ hook: Hook, _ attachment: Attachment, maps: borrowing Object, btf: String?, kprobes: KprobeEvents?
+        _ choices: [(hook: Hook, attachment: Attachment)], maps: borrowing Object, btf: String?, kprobes: KprobeEvents?
     ) throws(BPFError) {
-        let object = try hook.object.open(btf: btf)
-        let parts = hook.parts(attachment)
-        var programs: [Program] = []
-        for part in parts {
-            let program = try object.program(part.program)
-            program.select()
-            programs.append(program)
+        let object = try EmbeddedObject.ports.open(btf: btf)
+        var selected: [(parts: [Part], programs: [Program])] = []
+        for choice in choices {
+            let parts = choice.hook.parts(choice.attachment)
+            var programs: [Program] = []
+            for part in parts { programs.append(try object.program(part.program)) }
+            selected.append((parts, programs))
         }
+        for program in selected.flatMap(\.programs) { program.select() }
         try object.shareMaps(of: maps)
         try object.load()
         self.object = object
-        self.programs = programs
-        for (part, program) in zip(parts, programs) {
-            for point in part.points {
-                links.append(Box(try Self.attach(program, to: point, kprobes: kprobes)))
+        for (parts, programs) in selected {
+            var links: [Box] = []
+            for (part, program) in zip(parts, programs) {
+                for point in part.points {
+                    links.append(Box(try Self.attach(program, to: point, kprobes: kprobes)))
+                }
             }
+            hooks.append((programs, links))
         }
     }
 
-    /// Its programs' and its links', in the order of ``Hook/parts(_:)``.
-    var descriptors: [Int32] { programs.map(\.descriptor) + links.map { $0.link.descriptor } }
+    /// For each hook its programs' and its links', in the order of ``Hook/parts(_:)``.
+    var descriptors: [Int32] {
+        hooks.flatMap { hook in hook.programs.map(\.descriptor) + hook.links.map { $0.link.descriptor } }
+    }
 
     private static func attach(_ program: Program, to point: Point, kprobes: KprobeEvents?) throws(BPFError) -> Link {
         let function: String
@@ -66,13 +71,6 @@ struct Part {
 }
 
 extension Hook {
-    var object: EmbeddedObject {
-        switch self {
-        case .connect: .connect
-        case .bind: .bind
-        }
-    }
-
     /// The programs (bpf/) for an attachment, in the order in which they are to be attached: a function's entry before
     /// its return, so that every return finds its argument.
     func parts(_ attachment: Attachment) -> [Part] {
