@@ -86,8 +86,8 @@ int BPF_PROG(bind_udp_fexit, struct sock *sk, u16 port, u32 hash2, int ret)
 SEC("kprobe")
 int BPF_KPROBE(bind_entry, struct sock *sk, u16 port)
 {
-	if (!port)
-		stash_argument(sk);
+	/* A port that the caller chose is not ours, but what an earlier call may have left must not stand for it. */
+	stash_argument(port ? 0 : sk);
 	return 0;
 }
 

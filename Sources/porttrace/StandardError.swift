@@ -5,8 +5,11 @@ import Glibc
 enum StandardError {
     static let isTerminal = isatty(STDERR_FILENO) == 1
 
+    /// Returns to the beginning of the terminal's line and clears it: a ``StatusLine`` may stand there.
+    static let clearLine = "\r\u{1b}[K"
+
     static func write(line: String) {
-        write("porttrace: \(line)\n")
+        write("\(isTerminal ? clearLine : "")porttrace: \(line)\n")
     }
 
     static func write(_ text: String) {

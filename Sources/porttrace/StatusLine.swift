@@ -10,13 +10,13 @@ struct StatusLine {
 
     mutating func show() {
         let seconds = (KernelClock.monotonicNow() - start) / 1_000_000_000
-        StandardError.write("\r\u{1b}[Kwatching for \(seconds) s, nothing has failed")
+        StandardError.write("\(StandardError.clearLine)watching for \(seconds) s, nothing has failed")
         isShown = true
     }
 
     mutating func clear() {
         guard isShown else { return }
-        StandardError.write("\r\u{1b}[K")
+        StandardError.write(StandardError.clearLine)
         isShown = false
     }
 }
