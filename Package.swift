@@ -15,7 +15,7 @@ let package = Package(
         .systemLibrary(name: "CLibbpf", providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CPortTraceWire"),
-        .target(name: "BPF", dependencies: ["CLibbpf", "CLinux"], swiftSettings: swiftSettings),
+        .target(name: "BPF", dependencies: ["CLibbpf"], swiftSettings: swiftSettings),
         .target(name: "PortTraceCore", dependencies: ["CPortTraceWire"], swiftSettings: swiftSettings),
         .target(name: "PortTraceNode", swiftSettings: swiftSettings),
         .target(
@@ -25,7 +25,7 @@ let package = Package(
             plugins: ["BPFObjects"]),
         .executableTarget(
             name: "porttrace",
-            dependencies: ["CLinux", "CPortTraceWire", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
+            dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
             swiftSettings: swiftSettings,
             linkerSettings: [
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))

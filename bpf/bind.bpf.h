@@ -38,7 +38,7 @@ static __always_inline void fill_bound_address(struct pt_key *key, struct sock *
 	}
 }
 
-static __always_inline void get_port_failed(struct sock *sk, enum pt_tier tier)
+static __always_inline void get_port_failed(struct sock *sk, enum pt_tier tier, enum program program)
 {
 	struct pt_key key = {
 		.kind = PT_KIND_BIND_EXHAUSTED,
@@ -49,7 +49,7 @@ static __always_inline void get_port_failed(struct sock *sk, enum pt_tier tier)
 
 	fill_socket(&key, &detail, sk);
 	fill_bound_address(&key, sk);
-	fill_owner(&key, &detail, sk);
+	fill_owner(&key, &detail, sk, program);
 	if (key.proto == IPPROTO_TCP) {
 		key.error = EADDRINUSE;
 	} else if (key.tgid) {
@@ -62,31 +62,31 @@ static __always_inline void get_port_failed(struct sock *sk, enum pt_tier tier)
 	record(&key, &detail);
 }
 
-static __always_inline int handle_get_port(struct sock *sk, int ret, enum pt_tier tier)
+static __always_inline int handle_get_port(struct sock *sk, int ret, enum pt_tier tier, enum program program)
 {
 	u16 proto = BPF_CORE_READ(sk, sk_protocol);
 
 	if (ret && (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE)) /* not DCCP */
-		get_port_failed(sk, tier);
+		get_port_failed(sk, tier, program);
 	return 0;
 }
 
 SEC("fexit/inet_csk_get_port")
 int BPF_PROG(bind_tcp_fexit, struct sock *sk, u16 port, int ret)
 {
-	return port ? 0 : handle_get_port(sk, ret, PT_TIER_FENTRY);
+	return port ? 0 : handle_get_port(sk, ret, PT_TIER_FENTRY, PROGRAM_BIND_TCP);
 }
 
 SEC("fexit/udp_lib_get_port")
 int BPF_PROG(bind_udp_fexit, struct sock *sk, u16 port, u32 hash2, int ret)
 {
-	return port ? 0 : handle_get_port(sk, ret, PT_TIER_FENTRY);
+	return port ? 0 : handle_get_port(sk, ret, PT_TIER_FENTRY, PROGRAM_BIND_UDP);
 }
 
 SEC("kprobe")
 int BPF_KPROBE(bind_entry, struct sock *sk, u16 port)
 {
-	/* A port that the caller chose is not ours, but what an earlier call may have left must not stand for it. */
+	/* A port that the caller chose is not ours: noted as such, so that its return is no riddle. */
 	stash_argument(port ? 0 : sk);
 	return 0;
 }
@@ -94,9 +94,13 @@ int BPF_KPROBE(bind_entry, struct sock *sk, u16 port)
 SEC("kretprobe")
 int BPF_KRETPROBE(bind_return, int ret)
 {
-	struct sock *sk = take_argument();
+	struct sock *sk;
 
-	return sk ? handle_get_port(sk, ret, PT_TIER_KPROBE) : 0;
+	if (take_argument(&sk))
+		return sk ? handle_get_port(sk, ret, PT_TIER_KPROBE, PROGRAM_BIND_RETURN) : 0;
+	if (ret)
+		count_unremembered();
+	return 0;
 }
 
 #endif

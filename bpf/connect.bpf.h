@@ -21,7 +21,7 @@
 #include "stash.bpf.h"
 
 /* port: the one that the socket was bound to before the search, 0 where the kernel was to choose it. */
-static __always_inline void connect_failed(struct sock *sk, u16 port, enum pt_tier tier)
+static __always_inline void connect_failed(struct sock *sk, u16 port, enum pt_tier tier, enum program program)
 {
 	struct pt_key key = {
 		.kind = port ? PT_KIND_CONNECT_CONFLICT : PT_KIND_CONNECT_EXHAUSTED,
@@ -33,32 +33,32 @@ static __always_inline void connect_failed(struct sock *sk, u16 port, enum pt_ti
 
 	fill_socket(&key, &detail, sk);
 	fill_connection(&key, sk);
-	fill_owner(&key, &detail, sk);
+	fill_owner(&key, &detail, sk, program);
 	record(&key, &detail);
 }
 
 /* ---- function return: the kernel's own verdict ---- */
 
-static __always_inline int handle_hash_connect(struct sock *sk, int ret, enum pt_tier tier)
+static __always_inline int handle_hash_connect(struct sock *sk, int ret, enum pt_tier tier, enum program program)
 {
 	if (ret != -EADDRNOTAVAIL)
 		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP) /* DCCP connects through the same function */
 		return 0;
-	connect_failed(sk, BPF_CORE_READ(sk, __sk_common.skc_num), tier);
+	connect_failed(sk, BPF_CORE_READ(sk, __sk_common.skc_num), tier, program);
 	return 0;
 }
 
 SEC("fexit/inet_hash_connect")
 int BPF_PROG(connect4_fexit, void *death_row, struct sock *sk, int ret)
 {
-	return handle_hash_connect(sk, ret, PT_TIER_FENTRY);
+	return handle_hash_connect(sk, ret, PT_TIER_FENTRY, PROGRAM_CONNECT4);
 }
 
 SEC("fexit/inet6_hash_connect")
 int BPF_PROG(connect6_fexit, void *death_row, struct sock *sk, int ret)
 {
-	return handle_hash_connect(sk, ret, PT_TIER_FENTRY);
+	return handle_hash_connect(sk, ret, PT_TIER_FENTRY, PROGRAM_CONNECT6);
 }
 
 SEC("kprobe")
@@ -71,14 +71,13 @@ int BPF_KPROBE(connect_entry, void *death_row, struct sock *sk)
 SEC("kretprobe")
 int BPF_KRETPROBE(connect_return, int ret)
 {
-	struct sock *sk = take_argument();
+	struct sock *sk;
 
-	if (!sk) {
-		if (ret == -EADDRNOTAVAIL)
-			count_unremembered();
-		return 0;
-	}
-	return handle_hash_connect(sk, ret, PT_TIER_KPROBE);
+	if (take_argument(&sk))
+		return handle_hash_connect(sk, ret, PT_TIER_KPROBE, PROGRAM_CONNECT_RETURN);
+	if (ret == -EADDRNOTAVAIL)
+		count_unremembered();
+	return 0;
 }
 
 /* ---- state changes: the verdict concluded ---- */
@@ -90,8 +89,8 @@ int BPF_KRETPROBE(connect_return, int ret)
  * and a socket that was used before may fail between search and SYN (no memory, no route).
  *
  * Task → its search. Inserted at CLOSE → SYN_SENT, removed when the search fails or the task's next one begins; the
- * search ends inside the same call, so that only the newest entry of each task matters. A fresh socket, whose write_seq
- * is 0 and which has no port, is not remembered. LRU: drops those of tasks that have long gone on.
+ * search ends inside the same call, so that only the newest entry of each task matters. A socket that has none of the
+ * three is not remembered: both are 0 still when its search has failed. LRU: drops those of tasks that have long gone on.
  */
 struct pt_search {
 	struct sock *sk;
@@ -122,7 +121,7 @@ static __always_inline void search_began(struct sock *sk)
 		.port = BPF_CORE_READ(sk, __sk_common.skc_num),
 	};
 
-	if (search.write_seq || search.port) {
+	if (search.write_seq || search.txhash || search.port) {
 		if (bpf_map_update_elem(&pt_searches, &task, &search, BPF_ANY))
 			count_unremembered();
 	} else if (bpf_map_lookup_elem(&pt_searches, &task)) {
@@ -144,17 +143,18 @@ static __always_inline int handle_state(struct sock *sk, int from, int to, enum 
 
 	u64 task = bpf_get_current_pid_tgid();
 	struct pt_search *search = bpf_map_lookup_elem(&pt_searches, &task);
-	bool failed = !read_write_seq(sk);
+	u32 txhash = 0, write_seq = 0;
 	u16 port = 0;
 
 	/* Another socket's: an interrupt closes this one in the middle of the task's search. */
 	if (search && search->sk == sk) {
-		failed = read_write_seq(sk) == search->write_seq && BPF_CORE_READ(sk, sk_txhash) == search->txhash;
+		txhash = search->txhash;
+		write_seq = search->write_seq;
 		port = search->port;
 		bpf_map_delete_elem(&pt_searches, &task);
 	}
-	if (failed)
-		connect_failed(sk, port, tier);
+	if (BPF_CORE_READ(sk, sk_txhash) == txhash && read_write_seq(sk) == write_seq)
+		connect_failed(sk, port, tier, PROGRAM_CONNECT_STATE);
 	return 0;
 }
 

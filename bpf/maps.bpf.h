@@ -82,7 +82,7 @@ struct {
 
 /*
  * cgroup id → its names from the cgroup itself up to the root's child, each NUL-terminated, ended by an empty
- * one. Inserted when a failure makes a new key, read by user space once a cgroup: so a cgroup keeps its path
+ * one. Inserted at a failure of a cgroup that it lacks, read by user space once a cgroup: so a cgroup keeps its path
  * although it has gone by then. LRU: the path of one that has not failed for long may be written again.
  */
 struct pt_cgroup_names {

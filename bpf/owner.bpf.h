@@ -11,13 +11,28 @@
 #define PT_CGROUP_DEPTH 32 /* levels below the root that a path may have */
 #define PT_CGROUP_NAME 256 /* NAME_MAX and its NUL */
 
-/* Where a path is put together; a program that records does not nest on a CPU. */
+/* The programs that record. */
+enum program {
+	PROGRAM_CONNECT4,
+	PROGRAM_CONNECT6,
+	PROGRAM_CONNECT_RETURN,
+	PROGRAM_CONNECT_STATE,
+	PROGRAM_BIND_TCP,
+	PROGRAM_BIND_UDP,
+	PROGRAM_BIND_RETURN,
+	PROGRAM_END,
+};
+
+/*
+ * Where a path is put together. Each program has its own: on a preemptible kernel a task may be switched away inside
+ * one for another to run on that CPU; the same program does not run there twice at once.
+ */
 struct pt_cgroup_scratch {
 	char names[PT_CGROUP_PATH_LEN + PT_CGROUP_NAME];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, PROGRAM_END);
 	__type(key, u32);
 	__type(value, struct pt_cgroup_scratch);
 } pt_cgroup_scratch SEC(".maps");
@@ -32,13 +47,13 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
 }
 
 /* Keeps the names of a cgroup that user space may not know yet. A path too long or too deep is left out. */
-static __always_inline void remember_cgroup(struct kernfs_node *kn, u64 id)
+static __always_inline void remember_cgroup(struct kernfs_node *kn, u64 id, enum program program)
 {
-	u32 zero = 0, used = 0;
+	u32 index = program, used = 0;
 
 	if (bpf_map_lookup_elem(&pt_cgroups, &id))
 		return;
-	struct pt_cgroup_scratch *scratch = bpf_map_lookup_elem(&pt_cgroup_scratch, &zero);
+	struct pt_cgroup_scratch *scratch = bpf_map_lookup_elem(&pt_cgroup_scratch, &index);
 	if (!scratch)
 		return;
 	for (int level = 0; level <= PT_CGROUP_DEPTH; level++) {
@@ -70,7 +85,8 @@ static __always_inline struct kernfs_node *socket_cgroup(struct sock *sk)
 	return value & 1 ? 0 : BPF_CORE_READ(cgroup, kn);
 }
 
-static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *detail, struct sock *sk)
+static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *detail, struct sock *sk,
+				       enum program program)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct kernfs_node *kn;
@@ -92,7 +108,7 @@ static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *det
 	if (!kn)
 		return;
 	key->cgroup_id = BPF_CORE_READ(kn, id);
-	remember_cgroup(kn, key->cgroup_id);
+	remember_cgroup(kn, key->cgroup_id, program);
 }
 
 #endif

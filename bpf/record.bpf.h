@@ -86,7 +86,8 @@ static __always_inline void record(struct pt_key *key, const struct pt_detail *d
 		}
 		__sync_fetch_and_add(&control->ring_lost, 1);
 	}
-	/* Two CPUs may both be first here: either one's detail is right, the times are off by their distance. */
+	/* Two CPUs may both be first here: the times are off by their distance, and the detail may
+	 * mix two threads of one process. */
 	if (!count->rest_first_ns) {
 		count->rest_first_ns = now;
 		count->detail = *detail;

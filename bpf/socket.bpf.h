@@ -13,13 +13,6 @@ static __always_inline bool is_v4_mapped(const u8 *address)
 	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline bool is_unspecified(const u8 *address)
-{
-	const u32 *words = (const void *)address;
-
-	return !words[0] && !words[1] && !words[2] && !words[3];
-}
-
 /* An IPv6 address that is a v4-mapped one becomes the IPv4 address. */
 static __always_inline void unmap_v4(u8 *address)
 {

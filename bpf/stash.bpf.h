@@ -8,7 +8,7 @@
 /*
  * Task → the socket of the call that it is in. One call a task, a depth of one: the functions of an object do not
  * call each other, and run for nobody but the task itself, never in an interrupt. Inserted at entry, removed at
- * return; what a return that the kernel missed has left is overwritten by the task's next call. Full, with more
+ * return; what a return that the kernel missed has left is overwritten by the task's next call, and stays if there is none. Full, with more
  * tasks in such a call than this: counted as missed.
  */
 struct {
@@ -36,16 +36,17 @@ static __always_inline void stash_argument(struct sock *sk)
 		count_unremembered();
 }
 
-static __always_inline struct sock *take_argument(void)
+/* False where the entry was not seen. */
+static __always_inline bool take_argument(struct sock **sk)
 {
 	u64 task = bpf_get_current_pid_tgid();
-	struct sock **found = bpf_map_lookup_elem(&pt_arguments, &task), *sk;
+	struct sock **found = bpf_map_lookup_elem(&pt_arguments, &task);
 
 	if (!found)
-		return 0;
-	sk = *found;
+		return false;
+	*sk = *found;
 	bpf_map_delete_elem(&pt_arguments, &task);
-	return sk;
+	return true;
 }
 
 #endif

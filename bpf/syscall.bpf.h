@@ -100,12 +100,14 @@ static __always_inline void read_syscall(struct syscall *call)
 	if (!call->compat) {
 		call->args[0] = BPF_CORE_READ(regs, di);
 		call->args[1] = BPF_CORE_READ(regs, si);
+		call->args[2] = BPF_CORE_READ(regs, dx);
 		call->args[4] = BPF_CORE_READ(regs, r8);
 		call->args[5] = BPF_CORE_READ(regs, r9);
 		return;
 	}
 	call->args[0] = (u32)BPF_CORE_READ(regs, bx);
 	call->args[1] = (u32)BPF_CORE_READ(regs, cx);
+	call->args[2] = (u32)BPF_CORE_READ(regs, dx);
 	call->args[4] = (u32)BPF_CORE_READ(regs, di);
 	call->args[5] = (u32)BPF_CORE_READ(regs, bp);
 	switch (call->number) {
@@ -140,6 +142,7 @@ static __always_inline void read_syscall(struct syscall *call)
 	call->compat = false;
 	call->args[0] = BPF_CORE_READ(regs, orig_x0);
 	call->args[1] = BPF_CORE_READ(regs, user_regs.regs[1]);
+	call->args[2] = BPF_CORE_READ(regs, user_regs.regs[2]);
 	call->args[4] = BPF_CORE_READ(regs, user_regs.regs[4]);
 	call->args[5] = BPF_CORE_READ(regs, user_regs.regs[5]);
 }
@@ -192,7 +195,7 @@ static __always_inline enum socket_call read_socket_call(struct sock *sk, struct
 		return CALL_BIND;
 	case NR_CONNECT:
 		destination->pointer = call.args[1];
-		destination->length = 28;
+		destination->length = call.args[2];
 		break;
 	case NR_SENDTO:
 		destination->pointer = call.args[4];
@@ -216,12 +219,14 @@ static __always_inline void fill_destination(struct pt_key *key, const struct us
 		u8 v6[16];
 	} address = {};
 
-	if (!destination->pointer)
+	/* A length too short for an address: the call names none (sendmsg() with msg_namelen 0). */
+	if (!destination->pointer || destination->length < 16 || destination->length > 128)
 		return;
 	if (bpf_probe_read_user(&address, 8, (void *)destination->pointer))
 		return;
 	if (address.family == AF_INET6) {
-		if (bpf_probe_read_user(&address, sizeof(address), (void *)destination->pointer))
+		if (destination->length < sizeof(address) ||
+		    bpf_probe_read_user(&address, sizeof(address), (void *)destination->pointer))
 			return;
 		__builtin_memcpy(key->dst_addr, address.v6, sizeof(address.v6));
 		key->family = PT_FAMILY_IPV6;

@@ -43,8 +43,9 @@ public struct Program {
         return Link(pointer: link)
     }
 
-    /// Runs that the kernel skipped because this program, or another one, was running on that CPU. Counted for
-    /// fentry and raw tracepoints since v5.12, for kprobes and tracepoints since v6.7.
+    /// Runs that the kernel skipped because this program, or another one, was running on that CPU: 0 where it does
+    /// not count them. It counts them for fentry since v5.12, for raw tracepoints since v6.1: 05b24ff9b2cf ("bpf:
+    /// Prevent bpf program recursion for raw tracepoint probes"), for kprobes and classic tracepoints since v6.7.
     public static func skippedRuns(_ program: Descriptor) throws(BPFError) -> UInt64 {
         var info = bpf_prog_info()
         var size = UInt32(MemoryLayout<bpf_prog_info>.size)

@@ -6,6 +6,8 @@ public struct KernelFeatures: Sendable, Equatable {
     /// Whether something works, or why it does not.
     public enum Outcome: Sendable, Equatable {
         case works
+        /// Not tried: it is as cheap to use it and see.
+        case untried
         case refused(String)
     }
 
@@ -29,14 +31,13 @@ public struct KernelFeatures: Sendable, Equatable {
 }
 
 extension KernelFeatures {
-    /// Tries everything out on the running kernel but fexit, which is taken to work until ``probeFexit()``: looking its
-    /// function up takes as long as attaching it.
+    /// Tries everything out on the running kernel but fexit: looking its function up takes as long as attaching it.
     static func probe(tracefs: TraceFS?, kprobeGroup: String) -> KernelFeatures {
         KernelFeatures(
             preemptible: Preemption.current(),
             types: types(),
             attachments: [
-                .fexit: .works,
+                .fexit: .untried,
                 .rawTracepoint: outcome { () throws(BPFError) in
                     try Kernel.tryRawTracepoint("inet_sock_set_state")
                 },

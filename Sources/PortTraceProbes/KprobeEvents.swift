@@ -15,8 +15,10 @@ final class KprobeEvents {
     private let eventsFile: Descriptor
     private let profileFile: Descriptor
 
-    /// The group of a porttrace process.
-    static func group(of process: pid_t) -> String { "\(prefix)\(process)" }
+    /// A group for a porttrace process. Process ids are unique in a pid namespace only, and tracefs is the node's.
+    static func group(of process: pid_t) -> String {
+        "\(prefix)\(process)_\(String(UInt32.random(in: 0 ... .max), radix: 16))"
+    }
 
     /// Opens tracefs's files, and removes what processes that have gone have left; nil where there are none.
     init?(tracefs: TraceFS, group: String) {
@@ -92,14 +94,20 @@ final class KprobeEvents {
         return text.withUTF8 { write(eventsFile.number, $0.baseAddress, $0.count) == $0.count ? 0 : errno }
     }
 
+    private static func process(of group: Substring) -> pid_t? {
+        guard group.hasPrefix(prefix) else { return nil }
+        return pid_t(group.dropFirst(prefix.count).prefix { $0 != "_" })
+    }
+
     private func removeLeftovers() {
         // A line is: p:group/event function
         for line in TextFile.readAll(eventsFile.number)?.split(separator: "\n") ?? [] {
             guard let name = line.split(separator: " ").first?.split(separator: ":").last else { continue }
             let parts = name.split(separator: "/")
-            guard parts.count == 2, parts[0].hasPrefix(Self.prefix),
-                let owner = pid_t(parts[0].dropFirst(Self.prefix.count)), kill(owner, 0) != 0, errno == ESRCH
+            guard parts.count == 2, parts[0] != group, let owner = Self.process(of: parts[0]),
+                owner == Self.process(of: group[...]) || (kill(owner, 0) != 0 && errno == ESRCH)
             else { continue }
+            // The kernel keeps those that are attached: of a porttrace in another pid namespace.
             _ = command("-:\(name)\n")
         }
     }

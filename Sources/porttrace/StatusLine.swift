@@ -1,6 +1,6 @@
 import PortTraceNode
 
-/// A line on the terminal that says that porttrace watches, for as long as nothing has failed.
+/// A line on the terminal that says that porttrace watches, for as long as there is no failure to show.
 struct StatusLine {
     private let start = KernelClock.monotonicNow()
     private var isShown = false
@@ -10,7 +10,7 @@ struct StatusLine {
 
     mutating func show() {
         let seconds = (KernelClock.monotonicNow() - start) / 1_000_000_000
-        StandardError.write("\(StandardError.clearLine)watching for \(seconds) s, nothing has failed")
+        StandardError.write("\(StandardError.clearLine)watching for \(seconds) s, no failure to show")
         isShown = true
     }
 

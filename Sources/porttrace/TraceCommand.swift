@@ -98,7 +98,7 @@ final class TraceCommand {
         let all = try session.records.readSamples { sample in
             stream.sample(sample)
             count += 1
-            return stream.pendingByteCount < Self.batchBytes
+            return stream.pendingByteCount < Self.batchBytes && count < session.records.sampleCapacity
         }
         write()
         return (count, all)
@@ -126,13 +126,15 @@ final class TraceCommand {
         stream.lost(.ring, count: ring - reportedRing, at: KernelClock.utcNow())
         reportedRing = ring
         let missed = try session.missedRuns()
-        stream.lost(.missedRuns, count: missed.total - reportedMissed, at: KernelClock.utcNow())
-        if options.verbose, missed.total > reportedMissed {
+        // Somebody may have removed the kprobes, and their counts with them.
+        let total = max(missed.total, reportedMissed)
+        stream.lost(.missedRuns, count: total - reportedMissed, at: KernelClock.utcNow())
+        if options.verbose, total > reportedMissed {
             StandardError.write(
                 line: "runs skipped so far: \(missed.programs) of programs, \(missed.kprobes) of kprobes; "
                     + "\(missed.unremembered) without what came before")
         }
-        reportedMissed = missed.total
+        reportedMissed = total
         if let flushed { stream.endFlush(generation: flushed) }
         write()
     }

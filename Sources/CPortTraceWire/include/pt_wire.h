@@ -105,7 +105,7 @@ struct pt_count {
 /* Shared state, in one memory-mapped array element. */
 struct pt_control {
 	unsigned int generation;	 /* written by user space; its lowest bit chooses the maps */
-	unsigned int each;		 /* written by user space before attach: sample every failure */
+	unsigned int each;		 /* written by user space before it says "attached": sample every failure */
 	unsigned long long recorded;	 /* failures counted */
 	unsigned long long ring_lost;	 /* samples that the ring had no room for */
 	unsigned long long unremembered; /* connects whose state before could not be kept */
