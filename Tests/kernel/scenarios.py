@@ -113,6 +113,7 @@ INNOCENTS = (
     innocent("no-route", "ENETUNREACH", "connect", to=("192.0.2.1:80", "[2001:db9::1]:80")),
     innocent("no-route-tight", "ENETUNREACH", "connect", to=("192.0.2.1:80",), net="tight"),
     innocent("prohibited", "EACCES", "connect", to=("203.0.113.1:80",)),
+    innocent("prohibited-port", "EACCES", "connect", to=("203.0.113.8:80",)),  # once it has its source port
     innocent("unreachable", "EHOSTUNREACH", "connect", to=("203.0.113.2:80",)),
     innocent("blackhole", "EINVAL", "connect", to=("203.0.113.3:80",)),
     innocent("bind-foreign", "EADDRNOTAVAIL", "bind", "--source", "192.0.2.1:0"),

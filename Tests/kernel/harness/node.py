@@ -21,6 +21,8 @@ ip route add prohibit 203.0.113.1
 ip route add unreachable 203.0.113.2
 ip route add blackhole 203.0.113.3
 ip route add 203.0.113.4/30 dev lo
+ip route add 203.0.113.8 dev lo
+ip rule add to 203.0.113.8 ipproto tcp sport 30000-61000 prohibit
 """
 # A neighbour that is not there behind a known hardware address: packets leave and nothing ever comes back.
 SILENCE = """
