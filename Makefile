@@ -28,22 +28,30 @@ demo: build
 # Failures of each client in the exactness tests. Each program's default is 10,000; these keep CI short.
 NATIVE_COUNT ?= 2000
 GUEST_COUNT ?= 500
-# The oldest and the newest kernel for the cases of Tests/kernel/robustness; the exactness tests run on all.
+# Packets refused in a scenario of Tests/kernel/conntrack, whose default is 5,000.
+NATIVE_PACKETS ?= 500
+GUEST_PACKETS ?= 300
+# The oldest and the newest kernel for the cases of Tests/kernel/robustness and Tests/kernel/conntrack; the other
+# exactness tests run on all.
 ROBUSTNESS_KERNELS ?= bullseye,trixie-backports
+CONNTRACK_KERNELS ?= bullseye,trixie-backports
 
 ## test: unit tests; with the right to load BPF also the tests against this kernel
 test: build
 	@scripts/packages test
 	$(SWIFT) test
 	Tests/kernel/selftest
+	Tests/kernel/track/selftest.py
 	@if scripts/can-load-bpf; then \
-		set -ex; Tests/kernel/run --count $(NATIVE_COUNT); Tests/kernel/robustness; \
-	else echo 'Tests/kernel/run, Tests/kernel/robustness: SKIPPED, see above'; fi
+		set -ex; Tests/kernel/run --count $(NATIVE_COUNT); Tests/kernel/conntrack --count $(NATIVE_PACKETS); \
+		Tests/kernel/robustness; \
+	else echo 'Tests/kernel/run, conntrack and robustness: SKIPPED, see above'; fi
 
 ## test-kernels: the same tests inside Debian's kernels, each in a virtual machine
 test-kernels: build
 	@scripts/packages test kernels
 	Tests/kernel/matrix -- --count $(GUEST_COUNT)
+	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto -- --count $(GUEST_PACKETS)
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
 
 ## bench: what a hook costs a connect, events per second, CPU time per failure

@@ -17,7 +17,7 @@ let package = Package(
         .target(name: "CPortTraceWire"),
         .target(name: "BPF", dependencies: ["CLibbpf"], swiftSettings: swiftSettings),
         .target(name: "PortTraceCore", dependencies: ["CPortTraceWire"], swiftSettings: swiftSettings),
-        .target(name: "PortTraceNode", swiftSettings: swiftSettings),
+        .target(name: "PortTraceNode", dependencies: ["CLinux", "PortTraceCore"], swiftSettings: swiftSettings),
         .target(
             name: "PortTraceProbes",
             dependencies: ["BPF", "CLinux", "CPortTraceWire", "PortTraceCore"],
@@ -39,7 +39,10 @@ let package = Package(
             name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire"],
             swiftSettings: swiftSettings),
         .testTarget(
-            name: "PortTraceProbesTests", dependencies: ["PortTraceProbes", "PortTraceCore"],
+            name: "PortTraceProbesTests", dependencies: ["CPortTraceWire", "PortTraceProbes", "PortTraceCore"],
+            swiftSettings: swiftSettings),
+        .testTarget(
+            name: "PortTraceNodeTests", dependencies: ["CLinux", "PortTraceCore", "PortTraceNode"],
             swiftSettings: swiftSettings),
 
         // Not in `swift test`: a release build has no @testable, and these want one (make bench, make soak).

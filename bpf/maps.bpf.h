@@ -38,7 +38,7 @@ struct {
 	__array(values, struct pt_counts_map);
 } pt_counts SEC(".maps") = {.values = {&pt_counts_0, &pt_counts_1}};
 
-/* The same for keys cut down to kind, cause, cgroup, netns and proto. Full: see `other`. */
+/* The same for keys cut down to kind, cause, cgroup, netns, proto, tier and attribution. Full: see `other`. */
 struct pt_folded_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, PT_MAX_FOLDED);

@@ -1,7 +1,4 @@
-/*
- * Whose failure it is: the running task's process and cgroup, or, for a kernel thread (NFS, further MPTCP
- * subflows), the cgroup of the socket's creator and no process.
- */
+/* Whose failure it is: processes and cgroups. */
 #ifndef PT_OWNER_BPF_H
 #define PT_OWNER_BPF_H
 
@@ -20,6 +17,8 @@ enum program {
 	PROGRAM_BIND_TCP,
 	PROGRAM_BIND_UDP,
 	PROGRAM_BIND_RETURN,
+	PROGRAM_CONNTRACK,
+	PROGRAM_EVICTION,
 	PROGRAM_END,
 };
 
@@ -46,31 +45,39 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
 	return BPF_CORE_READ(kn, parent);
 }
 
-/* Keeps the names of a cgroup that user space may not know yet. A path too long or too deep is left out. */
-static __always_inline void remember_cgroup(struct kernfs_node *kn, u64 id, enum program program)
+/*
+ * Keeps the names of a cgroup, a struct kernfs_node, that user space may not know yet. A path too long or too deep is
+ * left out: 0.
+ *
+ * Like every function here that is not static it is verified once, by itself, and so has numbers as its arguments, which
+ * is what 5.10's verifier takes.
+ */
+__noinline int remember_cgroup(u64 node, u64 id, u32 program)
 {
+	struct kernfs_node *kn = (void *)node;
 	u32 index = program, used = 0;
 
 	if (bpf_map_lookup_elem(&pt_cgroups, &id))
-		return;
+		return 1;
 	struct pt_cgroup_scratch *scratch = bpf_map_lookup_elem(&pt_cgroup_scratch, &index);
 	if (!scratch)
-		return;
+		return 0;
 	for (int level = 0; level <= PT_CGROUP_DEPTH; level++) {
 		struct kernfs_node *parent = kernfs_parent(kn);
 
 		if (!parent) {
 			scratch->names[used & (PT_CGROUP_PATH_LEN - 1)] = 0;
 			bpf_map_update_elem(&pt_cgroups, &id, scratch, BPF_ANY);
-			return;
+			return 1;
 		}
 		long length = bpf_probe_read_kernel_str(&scratch->names[used & (PT_CGROUP_PATH_LEN - 1)],
 							PT_CGROUP_NAME, BPF_CORE_READ(kn, name));
 		if (length <= 1 || used + length >= PT_CGROUP_PATH_LEN)
-			return;
+			return 0;
 		used += length;
 		kn = parent;
 	}
+	return 0;
 }
 
 static __always_inline struct kernfs_node *socket_cgroup(struct sock *sk)
@@ -85,30 +92,43 @@ static __always_inline struct kernfs_node *socket_cgroup(struct sock *sk)
 	return value & 1 ? 0 : BPF_CORE_READ(cgroup, kn);
 }
 
+/* The cgroup as the key's owner. */
+static __always_inline void fill_cgroup(struct pt_key *key, struct kernfs_node *kn, enum program program)
+{
+	if (!kn)
+		return;
+	key->cgroup_id = BPF_CORE_READ(kn, id);
+	remember_cgroup((u64)kn, key->cgroup_id, program);
+}
+
+/* The running task's process. */
+static __always_inline void fill_process(struct pt_key *key, struct pt_detail *detail)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	u64 ids = bpf_get_current_pid_tgid();
+
+	key->tgid = ids >> 32;
+	key->start_ns = BPF_CORE_READ(leader, start_boottime);
+	detail->tid = (u32)ids;
+	detail->uid = (u32)bpf_get_current_uid_gid();
+	BPF_CORE_READ_STR_INTO(&detail->comm, leader, comm);
+}
+
+/* Who runs is who failed; a kernel thread fails for the socket's creator. */
 static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *detail, struct sock *sk,
 				       enum program program)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct kernfs_node *kn;
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
-		key->flags |= PT_FLAG_SOCKET;
-		kn = socket_cgroup(sk);
+		key->attribution = PT_ATTRIBUTION_SOCKET;
+		fill_cgroup(key, socket_cgroup(sk), program);
 	} else {
-		struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-		u64 ids = bpf_get_current_pid_tgid();
-
-		key->tgid = ids >> 32;
-		key->start_ns = BPF_CORE_READ(leader, start_boottime);
-		detail->tid = (u32)ids;
-		detail->uid = (u32)bpf_get_current_uid_gid();
-		BPF_CORE_READ_STR_INTO(&detail->comm, leader, comm);
-		kn = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+		key->attribution = PT_ATTRIBUTION_TASK;
+		fill_process(key, detail);
+		fill_cgroup(key, BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), program);
 	}
-	if (!kn)
-		return;
-	key->cgroup_id = BPF_CORE_READ(kn, id);
-	remember_cgroup(kn, key->cgroup_id, program);
 }
 
 #endif

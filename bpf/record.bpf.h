@@ -55,7 +55,8 @@ static __always_inline void record(struct pt_key *key, const struct pt_detail *d
 		.cause = key->cause,
 		.proto = key->proto,
 		.tier = key->tier,
-		.flags = PT_FLAG_FOLDED | (key->flags & PT_FLAG_SOCKET),
+		.attribution = key->attribution,
+		.flags = PT_FLAG_FOLDED,
 	};
 	const struct pt_key *counted = key;
 	struct pt_count *count = 0;

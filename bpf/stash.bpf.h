@@ -8,8 +8,8 @@
 /*
  * Task → the socket of the call that it is in. One call a task, a depth of one: the functions of an object do not
  * call each other, and run for nobody but the task itself, never in an interrupt. Inserted at entry, removed at
- * return; what a return that the kernel missed has left is overwritten by the task's next call, and stays if there is none. Full, with more
- * tasks in such a call than this: counted as missed.
+ * return; what a return that the kernel missed has left is overwritten by the task's next call, and stays if there is
+ * none. Full, with more tasks in such a call than this: counted as missed.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -6,6 +6,7 @@
 #define PT_SYSCALL_BPF_H
 
 #include <bpf/bpf_core_read.h>
+#include "files.bpf.h"
 #include "socket.bpf.h"
 
 /* What call a socket is in. */
@@ -148,21 +149,6 @@ static __always_inline void read_syscall(struct syscall *call)
 }
 #endif
 
-/* Whether the descriptor of the running task is that very socket. */
-static __always_inline bool descriptor_is_socket(u32 descriptor, struct sock *sk)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file = 0;
-	struct socket *socket;
-
-	if (descriptor >= BPF_CORE_READ(table, max_fds))
-		return false;
-	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk) == sk;
-}
-
 /* The msg_name of a struct user_msghdr, which also begins a struct mmsghdr. */
 static __always_inline struct user_address message_name(u64 message, bool compat)
 {
@@ -182,13 +168,27 @@ static __always_inline struct user_address message_name(u64 message, bool compat
 	return name;
 }
 
+/* Where the message of a send call or write() begins in user space, the first piece of it. */
+static __always_inline u64 message_bytes(const struct syscall *call)
+{
+	if (call->number != NR_SENDMSG && call->number != NR_SENDMMSG)
+		return call->args[1];
+	u64 pieces = 0, first = 0;
+	u32 size = call->compat ? sizeof(u32) : sizeof(u64);
+
+	/* struct user_msghdr: msg_name, msg_namelen, msg_iov; struct iovec: iov_base. */
+	bpf_probe_read_user(&pieces, size, (void *)call->args[1] + 2 * size);
+	bpf_probe_read_user(&first, size, (void *)pieces);
+	return first;
+}
+
 /* The call that the socket is in, and the destination that it names. */
 static __always_inline enum socket_call read_socket_call(struct sock *sk, struct user_address *destination)
 {
 	struct syscall call = {};
 
 	read_syscall(&call);
-	if (!descriptor_is_socket(call.args[0], sk))
+	if (task_socket(call.args[0]) != sk)
 		return CALL_UNKNOWN;
 	switch (call.number) {
 	case NR_BIND:

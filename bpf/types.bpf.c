@@ -9,17 +9,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
+#include "files.bpf.h"
 #include "owner.bpf.h"
-
-static __always_inline struct sock *socket_of(struct task_struct *task, u64 descriptor)
-{
-	struct file **files = BPF_CORE_READ(task, files, fdt, fd), *file = 0;
-	struct socket *socket;
-
-	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk);
-}
 
 /* descriptor: of the calling task, an unbound TCP socket over IPv4; netns: the inode of its namespace. 0: they fit. */
 SEC("raw_tp")
@@ -37,7 +28,7 @@ int BPF_PROG(types_check, u64 descriptor, u64 netns)
 	if (BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id) != cgroup)
 		return 2;
 
-	struct sock *sk = socket_of(task, descriptor);
+	struct sock *sk = task_socket(descriptor);
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) != AF_INET || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 3;
 	if (BPF_CORE_READ(sk, __sk_common.skc_num) || BPF_CORE_READ(sk, sk_txhash))

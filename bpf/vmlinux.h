@@ -21,8 +21,10 @@ typedef __u32 __wsum;
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
+typedef __s8 s8;
 typedef __s32 s32;
 typedef __u64 u64;
+typedef __s64 s64;
 typedef _Bool bool;
 enum { false, true };
 
@@ -30,6 +32,7 @@ enum { false, true };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
@@ -47,14 +50,30 @@ enum bpf_func_id {
 /* include/net/tcp_states.h */
 enum {
 	TCP_SYN_SENT = 2,
+	TCP_TIME_WAIT = 6,
 	TCP_CLOSE = 7,
+	TCP_NEW_SYN_RECV = 12,
 };
 
-/* include/uapi: linux/in.h, asm-generic/errno.h, linux/socket.h */
+/* include/uapi: linux/in.h, in6.h, if_ether.h, asm-generic/errno.h; linux/net.h, socket.h */
 enum {
+	IPPROTO_HOPOPTS = 0,
+	IPPROTO_ICMP = 1,
 	IPPROTO_TCP = 6,
 	IPPROTO_UDP = 17,
+	IPPROTO_DCCP = 33,
+	IPPROTO_ROUTING = 43,
+	IPPROTO_FRAGMENT = 44,
+	IPPROTO_AH = 51,
+	IPPROTO_ICMPV6 = 58,
+	IPPROTO_DSTOPTS = 60,
+	IPPROTO_SCTP = 132,
 	IPPROTO_UDPLITE = 136,
+	ETH_P_IP = 0x0800,
+	ETH_P_IPV6 = 0x86dd,
+	SOCK_DGRAM = 2,
+	SOCK_RAW = 3,
+	EPERM = 1,
 	AF_INET = 2,
 	AF_INET6 = 10,
 	EAGAIN = 11,
@@ -88,7 +107,19 @@ struct sock_cgroup_data___val { /* until v5.15: 8520e224f547 ("bpf, cgroups: Fix
 	u64 val;
 };
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+struct hlist_node {
+	struct hlist_node *next;
+};
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct proc_ns_operations;
 struct ns_common {
+	const struct proc_ns_operations *ops;
 	u32 inum;
 };
 
@@ -108,8 +139,30 @@ struct netns_ipv4___pair {
 struct netns_ipv4___word {
 	struct local_ports___word ip_local_ports;
 };
+struct socket;
+struct udp_table;
+struct inet_hashinfo;
+struct inet_timewait_death_row {
+	struct inet_hashinfo *hashinfo; /* v6.1: d1e5e6408b30 ("tcp: Introduce optional per-netns ehash.") */
+};
+struct netns_ipv4 {
+	struct udp_table *udp_table; /* v6.2: 9804985bf27f ("udp: Introduce optional per-netns hash table.") */
+	struct inet_timewait_death_row tcp_death_row;
+};
+struct net_generic;
+struct ip_conntrack_stat;
+struct netns_ct {
+	struct ip_conntrack_stat *stat;
+};
 struct net {
+	struct list_head list;
 	struct ns_common ns;
+	struct list_head dev_base_head;
+	struct hlist_head *dev_index_head;
+	u32 hash_mix;
+	struct netns_ipv4 ipv4;
+	struct netns_ct ct;
+	struct net_generic *gen;
 };
 struct net___pair {
 	struct netns_ipv4___pair ipv4;
@@ -127,20 +180,35 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct proto {
+	union {
+		struct inet_hashinfo *hashinfo;
+		struct udp_table *udp_table;
+	} h;
+};
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
 	u16 skc_num;
 	u16 skc_family;
+	volatile unsigned char skc_state;
+	unsigned char skc_ipv6only : 1;
+	struct hlist_node skc_bind_node;
+	struct proto *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	struct sock *skc_listener; /* of a request sock */
+	struct hlist_node skc_node;
 };
 struct sock {
 	struct sock_common __sk_common;
 	u32 sk_txhash;
+	u16 sk_type;
 	u16 sk_protocol;
+	u8 sk_kern_sock : 1;
+	struct socket *sk_socket;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 struct tcp_sock {
@@ -172,7 +240,11 @@ struct files_struct {
 struct thread_info {
 	u32 status; /* x86 */
 };
+struct nsproxy {
+	struct net *net_ns;
+};
 struct task_struct {
+	struct nsproxy *nsproxy;
 	struct thread_info thread_info;
 	void *stack;
 	unsigned int flags;

@@ -11,6 +11,7 @@ import time
 NAME = "porttrace-demo"
 WORK = pathlib.Path("/run") / NAME
 POLL_S = 0.02
+PATIENCE_S = 60  # with any one step: only what hangs takes as long, on whatever machine
 
 
 class DemoError(Exception):
@@ -89,9 +90,13 @@ class Stage:
     def ip(self, place, *commands):
         run("ip", "-n", f"{NAME}-{place}", "-batch", "-", text="\n".join(commands))
 
+    def execute(self, place, *command, text=None):
+        """What a command prints that takes a moment, inside the place."""
+        return run("ip", "netns", "exec", f"{NAME}-{place}", *command, text=text)
+
     def set_sysctl(self, place, name, value):
         path = f"/proc/sys/{name.replace('.', '/')}"
-        run("ip", "netns", "exec", f"{NAME}-{place}", "sh", "-c", 'echo "$1" >"$2"', "sh", value, path)
+        self.execute(place, "sh", "-c", 'echo "$1" >"$2"', "sh", value, path)
 
     def add_cgroup(self, name):
         (self.cgroups / name).mkdir()
@@ -117,16 +122,16 @@ class Stage:
         self.processes.append(process)
         return process
 
-    def wait_until(self, condition, seconds, what):
-        end = time.monotonic() + seconds
+    def wait_until(self, condition, what):
+        end = time.monotonic() + PATIENCE_S
         while not condition():
             self.signals.check()
             if time.monotonic() > end:
-                raise DemoError(f"{what}: not within {seconds} s")
+                raise DemoError(f"{what}: not within {PATIENCE_S} s")
             time.sleep(POLL_S)
 
-    def finish(self, process, seconds, what):
-        self.wait_until(lambda: process.poll() is not None, seconds, what)
+    def finish(self, process, what):
+        self.wait_until(lambda: process.poll() is not None, what)
         return process.returncode
 
     def pause(self, seconds):

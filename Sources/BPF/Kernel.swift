@@ -39,6 +39,9 @@ public enum Kernel {
         close(link)
     }
 
+    /// CPUs that there may be, online or not: as many values has a key of a per-CPU map.
+    public static var possibleCPUs: Int { max(Int(libbpf_num_possible_cpus()), 1) }
+
     /// Whether a file holds kernel types in BTF.
     ///
     /// - Throws: ``BPFError`` where the file cannot be opened.

@@ -32,6 +32,29 @@ public struct Map {
         }
     }
 
+    /// Removes a key; one that is not there is none.
+    public func remove(_ key: UnsafeRawPointer) {
+        _ = RealtimePriority.during { bpf_map_delete_elem(descriptor, key) }
+    }
+
+    /// All keys, one after the other, as they are while nobody removes any.
+    public func keys() -> [UInt8] {
+        var keys: [UInt8] = []
+        var key = [UInt8](repeating: 0, count: keySize)
+        var next = key
+        func advance() -> Bool {
+            let isFirst = keys.isEmpty
+            return RealtimePriority.during {
+                key.withUnsafeBytes { bpf_map_get_next_key(descriptor, isFirst ? nil : $0.baseAddress, &next) }
+            } == 0
+        }
+        while advance() {
+            keys += next
+            key = next
+        }
+        return keys
+    }
+
     /// Maps the values of an array made with BPF_F_MMAPABLE into memory, until the process ends.
     public func mapped() throws(BPFError) -> UnsafeMutableRawPointer {
         let size = sysconf(Int32(_SC_PAGESIZE))

@@ -67,16 +67,9 @@ public struct Object: ~Copyable {
         return map
     }
 
-    /// Makes this object, before it is loaded, use the loaded maps of another one wherever the names are the same.
-    public func shareMaps(of other: borrowing Object) throws(BPFError) {
-        var next = bpf_object__next_map(other.pointer, nil)
-        while let map = next {
-            if let own = bpf_object__find_map_by_name(pointer, bpf_map__name(map)) {
-                guard bpf_map__reuse_fd(own, bpf_map__fd(map)) == 0 else {
-                    throw BPFError("share map", String(cString: bpf_map__name(map)))
-                }
-            }
-            next = bpf_object__next_map(other.pointer, map)
-        }
+    /// Makes this object, before it is loaded, use a loaded map, where it has one of that name.
+    public func useMap(_ name: String, _ descriptor: Int32) throws(BPFError) {
+        guard let own = bpf_object__find_map_by_name(pointer, name) else { return }
+        guard bpf_map__reuse_fd(own, descriptor) == 0 else { throw BPFError("share map", name) }
     }
 }

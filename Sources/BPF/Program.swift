@@ -18,14 +18,29 @@ public struct Program {
     ///
     /// - Returns: What it returned.
     public func run(_ arguments: [UInt64]) throws(BPFError) -> UInt32 {
+        try Self.run(descriptor, arguments)
+    }
+
+    /// The same by its descriptor.
+    ///
+    /// - Parameter cpu: On which CPU, in an interrupt there; nil: in this thread.
+    /// - Throws: ``BPFError``; ENXIO where that CPU is offline.
+    @discardableResult
+    public static func run(
+        _ program: Int32, _ arguments: [UInt64] = [], cpu: UInt32? = nil
+    ) throws(BPFError) -> UInt32 {
         var options = bpf_test_run_opts()
         options.sz = MemoryLayout<bpf_test_run_opts>.size
-        let code = arguments.withUnsafeBytes { bytes in
-            options.ctx_in = bytes.baseAddress
-            options.ctx_size_in = UInt32(bytes.count)
-            return bpf_prog_test_run_opts(descriptor, &options)
+        if let cpu {
+            options.flags = UInt32(BPF_F_TEST_RUN_ON_CPU)
+            options.cpu = cpu
         }
-        guard code == 0 else { throw BPFError("run", name, code: -code) }
+        let code = arguments.withUnsafeBytes { bytes in
+            if !bytes.isEmpty { options.ctx_in = bytes.baseAddress }
+            options.ctx_size_in = UInt32(bytes.count)
+            return bpf_prog_test_run_opts(program, &options)
+        }
+        guard code == 0 else { throw BPFError("run", "a program", code: -code) }
         return options.retval
     }
 

@@ -17,6 +17,11 @@ int linux_unshare_mounts(void)
 	return unshare(CLONE_NEWNS);
 }
 
+int linux_enter_network_namespace(int descriptor)
+{
+	return setns(descriptor, CLONE_NEWNET);
+}
+
 int linux_die_with_parent(void)
 {
 	return prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -1,1 +1,2 @@
+#include "pt_conntrack.h"
 #include "pt_wire.h"

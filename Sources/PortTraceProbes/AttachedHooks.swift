@@ -14,9 +14,10 @@ final class AttachedHooks {
 
     /// - Throws: ``BPFError``; nothing is attached then.
     init(
-        _ choices: [(hook: Hook, attachment: Attachment)], maps: borrowing Object, btf: String?, kprobes: KprobeEvents?
+        _ choices: [(hook: Hook, attachment: Attachment)], maps: [SharedMap: Int32], btf: String?,
+        kprobes: KprobeEvents?
     ) throws(BPFError) {
-        let object = try EmbeddedObject.ports.open(btf: btf)
+        let object = try EmbeddedObject.hooks.open(btf: btf)
         var selected: [(parts: [Part], programs: [Program])] = []
         for choice in choices {
             let parts = choice.hook.parts(choice.attachment)
@@ -25,26 +26,37 @@ final class AttachedHooks {
             selected.append((parts, programs))
         }
         for program in selected.flatMap(\.programs) { program.select() }
-        try object.shareMaps(of: maps)
+        for (map, descriptor) in maps { try object.useMap(map.rawValue, descriptor) }
         try object.load()
         self.object = object
         for (parts, programs) in selected {
             var links: [Box] = []
             for (part, program) in zip(parts, programs) {
                 for point in part.points {
-                    links.append(Box(try Self.attach(program, to: point, kprobes: kprobes)))
+                    links.append(Box(try Self.attach(program, to: point, of: part.module, kprobes: kprobes)))
+                }
+                for point in part.optionalPoints {
+                    guard let link = try? Self.attach(program, to: point, of: part.module, kprobes: kprobes) else {
+                        continue
+                    }
+                    links.append(Box(link))
                 }
             }
             hooks.append((programs, links))
         }
     }
 
+    /// How many links each hook has.
+    var linkCounts: [Int] { hooks.map(\.links.count) }
+
     /// For each hook its programs' and its links', in the order of ``Hook/parts(_:)``.
     var descriptors: [Int32] {
         hooks.flatMap { hook in hook.programs.map(\.descriptor) + hook.links.map { $0.link.descriptor } }
     }
 
-    private static func attach(_ program: Program, to point: Point, kprobes: KprobeEvents?) throws(BPFError) -> Link {
+    private static func attach(
+        _ program: Program, to point: Point, of module: String?, kprobes: KprobeEvents?
+    ) throws(BPFError) -> Link {
         let function: String
         let atReturn: Bool
         switch point {
@@ -53,7 +65,8 @@ final class AttachedHooks {
         case .return(let name): (function, atReturn) = (name, true)
         }
         guard let kprobes else { throw BPFError("attach", function, code: ENOENT) }
-        return try program.attach(event: try kprobes.add(function, atReturn: atReturn), group: kprobes.group)
+        return try program.attach(
+            event: try kprobes.add(function, of: module, atReturn: atReturn), group: kprobes.group)
     }
 }
 
@@ -68,6 +81,10 @@ enum Point {
 struct Part {
     var program: String
     var points: [Point]
+    /// Where it is attached as well, if that is there.
+    var optionalPoints: [Point] = []
+    /// The loadable module of its functions.
+    var module: String?
 }
 
 extension Hook {
@@ -85,9 +102,38 @@ extension Hook {
             [Part(program: "bind_tcp_fexit", points: [.section]), Part(program: "bind_udp_fexit", points: [.section])]
         case (.bind, .kprobe):
             Self.pair("bind", functions: ["inet_csk_get_port", "udp_lib_get_port"])
-        case (.bind, .rawTracepoint), (.bind, .tracepoint): []
+        case (.conntrack, .rawTracepoint): [Part(program: "conntrack_raw_tp", points: [.section])] + Self.audit
+        case (.conntrack, .tracepoint): [Part(program: "conntrack_tp", points: [.section])] + Self.audit
+        case (.evictions, .fexit):
+            ["begin_fentry", "deleted_fexit", "end_fexit"].map {
+                Part(program: "evictions_\($0)", points: [.section])
+            }
+        case (.evictions, .kprobe):
+            [
+                Part(program: "evictions_begin_entry", points: [.entry("early_drop")]),
+                // In 5.10 early_drop() has the beginning of nf_ct_delete() in itself and calls the rest.
+                Part(
+                    program: "evictions_deleting_entry", points: [.entry("nf_ct_delete")],
+                    optionalPoints: [.entry("nf_ct_delete.part.0")]),
+                Part(
+                    program: "evictions_deleted_return", points: [.return("nf_ct_delete")],
+                    optionalPoints: [.return("nf_ct_delete.part.0")]),
+                Part(program: "evictions_end_return", points: [.return("early_drop")]),
+            ].map { part in
+                var part = part
+                part.module = KernelModule.loadable(module)
+                return part
+            }
+        case (.bind, .rawTracepoint), (.bind, .tracepoint), (.conntrack, .fexit), (.conntrack, .kprobe),
+            (.evictions, .rawTracepoint), (.evictions, .tracepoint):
+            []
         }
     }
+
+    static let auditedFunctions = ["early_drop", "nf_ct_delete", "nf_ct_delete_part_0"].flatMap { [$0, "\($0)_ret"] }
+
+    /// The programs that ``ConntrackAudit`` runs, attached to nothing.
+    private static let audit = ConntrackAudit.Program.allCases.map { Part(program: $0.rawValue, points: []) }
 
     private static func pair(_ name: String, functions: [String]) -> [Part] {
         [

@@ -5,11 +5,26 @@ internal import Glibc
 /// What the loading process gives to the one that streams: what became of the hooks, and everything that it has opened.
 struct Handover: Equatable {
     var states: [HookState]
+    /// How many links each attached hook has.
+    var linkCounts: [Int]
     /// The kprobe events that were made, to be removed in the end.
     var kprobeEvents: [String]
     /// In this order: ``SharedMap``; for each attached hook its programs and its links; the files of
     /// ``KprobeEvents``, where there are any.
     var descriptors: [Int32]
+
+    init(states: [HookState], linkCounts: [Int], kprobeEvents: [String], descriptors: [Int32]) {
+        self.states = states
+        self.linkCounts = linkCounts
+        self.kprobeEvents = kprobeEvents
+        self.descriptors = descriptors
+    }
+
+    init(_ states: [HookState], shared: [Int32], _ hooks: [AttachedHooks], _ kprobes: KprobeEvents?) {
+        self.init(
+            states: states, linkCounts: hooks.flatMap(\.linkCounts), kprobeEvents: kprobes?.events ?? [],
+            descriptors: shared + hooks.flatMap(\.descriptors) + (kprobes?.descriptors ?? []))
+    }
 }
 
 /// The socket between the two processes, and the one message that it carries.
@@ -46,6 +61,25 @@ struct HandoverChannel {
         }
     }
 
+    /// Lets the other end go on from ``waitForWord()``.
+    func sendWord() {
+        send("go", [])
+    }
+
+    /// Waits for the other end's word.
+    ///
+    /// - Returns: Whether it came; false where the other end has gone.
+    func waitForWord() -> Bool {
+        var byte: UInt8 = 0
+        return read(socket.number, &byte, 1) == 1
+    }
+
+    /// Whether ``receive()`` would not wait.
+    var isReadable: Bool {
+        var polled = pollfd(fd: socket.number, events: Int16(POLLIN), revents: 0)
+        return poll(&polled, 1, 0) > 0
+    }
+
     /// Waits for the message; the descriptors are the caller's.
     ///
     /// - Throws: ``ProbeError``: the one sent, or that the other process has ended without a word.
@@ -61,10 +95,11 @@ struct HandoverChannel {
             of: String(decoding: bytes[..<length], as: UTF8.self), descriptors: Array(descriptors[..<Int(count)]))
     }
 
-    /// A line for the kprobe events and one for each hook: its name, its attachment, and its refusals in pairs.
+    /// A line for the kprobe events, one for the numbers of links and one for each hook: its name, its attachment, and its
+    /// refusals in pairs.
     static func text(of handover: Handover) -> String {
         let lines =
-            [handover.kprobeEvents]
+            [handover.kprobeEvents, handover.linkCounts.map(String.init)]
             + handover.states.map { state in
                 [state.hook.rawValue, state.attachment?.rawValue ?? ""]
                     + state.refusals.flatMap { [$0.attachment.rawValue, $0.reason] }
@@ -78,6 +113,7 @@ struct HandoverChannel {
         }
         let first = lines.removeFirst()
         if first.count == 3, first[0] == "error" { throw ProbeError(first[1], hint: first[2]) }
+        let linkCounts = lines.removeFirst().compactMap { Int($0) }
         let states = lines.compactMap { fields -> HookState? in
             guard fields.count >= 2, let hook = Hook(rawValue: fields[0]) else { return nil }
             let refusals = stride(from: 2, to: fields.count - 1, by: 2).compactMap { index in
@@ -87,6 +123,8 @@ struct HandoverChannel {
             }
             return HookState(hook: hook, attachment: Attachment(rawValue: fields[1]), refusals: refusals)
         }
-        return Handover(states: states, kprobeEvents: first.filter { !$0.isEmpty }, descriptors: descriptors)
+        return Handover(
+            states: states, linkCounts: linkCounts, kprobeEvents: first.filter { !$0.isEmpty }, descriptors: descriptors
+        )
     }
 }

@@ -2,6 +2,14 @@
 public enum Hook: String, CaseIterable, Sendable {
     case connect
     case bind
+    case conntrack
+    case evictions
+
+    /// Whether what its programs did not see is found by the kernel's own counters (``ConntrackAudit``).
+    var isAudited: Bool { self == .conntrack || self == .evictions }
+
+    /// The module that the hook's functions are in, where the kernel has it as one.
+    var module: String? { self == .evictions ? "nf_conntrack" : nil }
 }
 
 /// The means by which a hook is attached, by its name in the contract.

@@ -18,7 +18,11 @@ struct HookLoader {
         try checkTypes()
         let tracefs = TraceFS.open()
         var features = KernelFeatures.probe(tracefs: tracefs, kprobeGroup: kprobeGroup)
-        let maps = try ProbeError.wrapping { () throws(BPFError) in try loadMaps() }
+        let object = try ProbeError.wrapping { () throws(BPFError) in try loadMaps() }
+        var maps: [SharedMap: Int32] = [:]
+        for map in SharedMap.allCases {
+            maps[map] = try ProbeError.wrapping { () throws(BPFError) in try object.mapDescriptor(map.rawValue) }
+        }
         try checkTypesFit(maps: maps)
         let kprobes = tracefs.flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
 
@@ -32,14 +36,21 @@ struct HookLoader {
             kprobes?.removeAll()
             throw ProbeError(states: states, features: features)
         }
-        var handover = Handover(states: states, kprobeEvents: kprobes?.events ?? [], descriptors: [])
-        for name in SharedMap.allCases {
-            handover.descriptors.append(
-                try ProbeError.wrapping { () throws(BPFError) in try maps.mapDescriptor(name.rawValue) })
+        let shared = SharedMap.allCases.map { maps[$0]! }
+        withExtendedLifetime((hooks, kprobes)) {
+            handOver(Handover(states, shared: shared, hooks, kprobes))
         }
-        for hook in hooks { handover.descriptors += hook.descriptors }
-        if let kprobes { handover.descriptors += kprobes.descriptors }
-        withExtendedLifetime(hooks) { handOver(handover) }
+    }
+
+    /// Attaches the hooks of a module that has come, and gives what became of them, and they are, to `handOver`.
+    func loadLate(module: String, maps: [SharedMap: Int32], _ handOver: (Handover) -> Void) {
+        if configuration.verbose { Log.show() } else { Log.hide() }
+        let kprobes = TraceFS.open().flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
+        var plan = plan(.untried())
+        plan.choices.removeAll { $0.hook.module != module }
+        let (states, hooks) = attachEach(plan, maps: maps, kprobes: kprobes)
+        if hooks.isEmpty { kprobes?.removeAll() }
+        withExtendedLifetime((hooks, kprobes)) { handOver(Handover(states, shared: [], hooks, kprobes)) }
     }
 
     private func plan(_ features: KernelFeatures) -> ProbePlan {
@@ -48,7 +59,7 @@ struct HookLoader {
 
     /// Attaches all hooks by the first choice of each, as it goes nearly everywhere; nothing where one is refused.
     private func attachTogether(
-        _ plan: ProbePlan, maps: borrowing Object, kprobes: KprobeEvents?
+        _ plan: ProbePlan, maps: [SharedMap: Int32], kprobes: KprobeEvents?
     ) -> ([HookState], [AttachedHooks]) {
         let states = plan.choices.map {
             HookState(hook: $0.hook, attachment: $0.attachments.first, refusals: $0.refusals)
@@ -62,7 +73,7 @@ struct HookLoader {
 
     /// Attaches each hook alone, by the first of its choices that stands.
     private func attachEach(
-        _ plan: ProbePlan, maps: borrowing Object, kprobes: KprobeEvents?
+        _ plan: ProbePlan, maps: [SharedMap: Int32], kprobes: KprobeEvents?
     ) -> ([HookState], [AttachedHooks]) {
         var states: [HookState] = []
         var hooks: [AttachedHooks] = []
@@ -86,18 +97,19 @@ struct HookLoader {
     private func loadMaps() throws(BPFError) -> Object {
         let maps = try EmbeddedObject.maps.open(btf: configuration.btf)
         try maps.resizeMap(SharedMap.samples.rawValue, to: configuration.ringSize)
+        try maps.resizeMap(SharedMap.tables.rawValue, to: configuration.tables)
         try maps.load()
         return maps
     }
 
     /// Types given in a file must be this kernel's: with others the hooks would read something else, without a word.
-    private func checkTypesFit(maps: borrowing Object) throws(ProbeError) {
+    private func checkTypesFit(maps: [SharedMap: Int32]) throws(ProbeError) {
         guard let path = configuration.btf else { return }
         do {
             let object = try EmbeddedObject.types.open(btf: path)
             let program = try object.program("types_check")
             program.select()
-            try object.shareMaps(of: maps)
+            for (map, descriptor) in maps { try object.useMap(map.rawValue, descriptor) }
             try object.load()
             let socket = Descriptor(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
             var namespace = stat()
@@ -124,7 +136,7 @@ struct HookLoader {
     }
 }
 
-/// The maps of bpf/maps.bpf.h that user space reads or writes, by their names there.
+/// The maps of bpf/maps.bpf.c, by their names there: shared by every object that is loaded.
 enum SharedMap: String, CaseIterable {
     case counts = "pt_counts"
     case evenCounts = "pt_counts_0"
@@ -135,4 +147,10 @@ enum SharedMap: String, CaseIterable {
     case control = "pt_control"
     case samples = "pt_samples"
     case cgroups = "pt_cgroups"
+    case conntrack = "pt_conntrack"
+    case cpus = "pt_cpus"
+    case tables = "pt_tables"
+    case addresses = "pt_addresses"
+    case place = "pt_place"
+    case peeks = "pt_peeks"
 }

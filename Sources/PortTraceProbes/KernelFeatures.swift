@@ -20,10 +20,21 @@ public struct KernelFeatures: Sendable, Equatable {
 
     public var attachments: [Attachment: Outcome]
 
-    public init(preemptible: Bool?, types: Outcome, attachments: [Attachment: Outcome]) {
+    /// Modules of hooks that are not loaded.
+    public var missingModules: Set<String>
+
+    /// Modules of hooks whose types the kernel does not describe.
+    public var untypedModules: Set<String>
+
+    public init(
+        preemptible: Bool?, types: Outcome, attachments: [Attachment: Outcome], missingModules: Set<String> = [],
+        untypedModules: Set<String> = []
+    ) {
         self.preemptible = preemptible
         self.types = types
         self.attachments = attachments
+        self.missingModules = missingModules
+        self.untypedModules = untypedModules
     }
 
     static let typesPath = "/sys/kernel/btf/vmlinux"
@@ -33,22 +44,32 @@ public struct KernelFeatures: Sendable, Equatable {
 extension KernelFeatures {
     /// Tries everything out on the running kernel but fexit: looking its function up takes as long as attaching it.
     static func probe(tracefs: TraceFS?, kprobeGroup: String) -> KernelFeatures {
+        var features = untried()
+        features.attachments[.rawTracepoint] = outcome { () throws(BPFError) in
+            try Kernel.tryRawTracepoint("inet_sock_set_state")
+        }
+        features.attachments[.kprobe] = KprobeEvents.probe("inet_hash_connect", tracefs: tracefs, group: kprobeGroup)
+        features.attachments[.tracepoint] = tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs")
+        return features
+    }
+
+    /// What costs nothing to find out; every attachment is to be tried by using it.
+    static func untried() -> KernelFeatures {
         KernelFeatures(
             preemptible: Preemption.current(),
             types: types(),
-            attachments: [
-                .fexit: .untried,
-                .rawTracepoint: outcome { () throws(BPFError) in
-                    try Kernel.tryRawTracepoint("inet_sock_set_state")
-                },
-                .kprobe: KprobeEvents.probe("inet_hash_connect", tracefs: tracefs, group: kprobeGroup),
-                .tracepoint: tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs"),
-            ])
+            attachments: Dictionary(uniqueKeysWithValues: Attachment.allCases.map { ($0, .untried) }),
+            missingModules: modules { !KernelModule.isPresent($0) },
+            untypedModules: modules { KernelModule.loadable($0) != nil && !KernelModule.hasTypes($0) })
     }
 
     /// Tries fexit out.
     mutating func probeFexit() {
         attachments[.fexit] = Self.outcome { () throws(BPFError) in try Kernel.tryFexit("inet_hash_connect") }
+    }
+
+    private static func modules(_ isIncluded: (String) -> Bool) -> Set<String> {
+        Set(Hook.allCases.compactMap(\.module).filter(isIncluded))
     }
 
     private static func types() -> Outcome {

@@ -44,10 +44,14 @@ final class KprobeEvents {
     var descriptors: [Int32] { [eventsFile.number, profileFile.number] }
 
     /// Makes an event at a function's entry or return and gives its name in ``group``.
-    func add(_ function: String, atReturn: Bool) throws(BPFError) -> String {
-        let event = "\(group)_\(function)\(atReturn ? "_ret" : "")"
+    ///
+    /// - Parameter module: The loadable module of the function: the event then outlives its unloading.
+    func add(_ function: String, of module: String? = nil, atReturn: Bool) throws(BPFError) -> String {
+        // A part that the compiler has made of a function has dots in its name.
+        let name = function.split(separator: ".").joined(separator: "_")
+        let event = "\(group)_\(name)\(atReturn ? "_ret" : "")"
         let kind = atReturn ? "r\(Self.instances)" : "p"
-        let code = command("\(kind):\(group)/\(event) \(function)\n")
+        let code = command("\(kind):\(group)/\(event) \(module.map { "\($0):" } ?? "")\(function)\n")
         guard code == 0 else { throw BPFError("make a kprobe of", function, code: code) }
         events.append(event)
         return event
@@ -74,14 +78,17 @@ final class KprobeEvents {
         }
     }
 
-    /// Calls that found no free instance, or another kprobe running, since the events were made.
+    /// Calls that found no free instance, or another kprobe running, since the events were made; of the functions of
+    /// hooks that are not audited (``Hook/isAudited``).
     func missedRuns() -> UInt64 {
+        let events = events.filter { event in !Hook.auditedFunctions.contains { event.hasSuffix($0) } }
         if events.isEmpty { return 0 }
         // A line is: event, hits, misses (kernel/trace/trace_kprobe.c, probes_profile_seq_show()), without the
         // group: that is why the event's name has it too.
         var missed: UInt64 = 0
-        for line in TextFile.readAll(profileFile.number)?.split(separator: "\n") ?? [] {
-            let fields = line.split(whereSeparator: \.isWhitespace)
+        // By bytes: the file has the kprobes of everybody, and is read at each flush.
+        for line in TextFile.readAll(profileFile.number)?.utf8.split(separator: UInt8(ascii: "\n")) ?? [] {
+            let fields = line.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.map(Substring.init)
             guard fields.count == 3, events.contains(String(fields[0])) else { continue }
             missed += UInt64(fields[2]) ?? 0
         }

@@ -38,7 +38,10 @@ public struct ProbePlan: Sendable, Equatable {
         choices = Hook.allCases.map { hook in
             var choice = Choice(hook: hook, attachments: [], refusals: [])
             for attachment in hook.attachments(preemptible: features.preemptible ?? true) {
-                if let reason = mode.refusal(of: attachment) ?? features.refusal(of: attachment, types: types) {
+                if let reason = mode.refusal(of: attachment)
+                    ?? features.refusal(of: attachment, types: types)
+                    ?? features.refusal(of: hook, by: attachment)
+                {
                     choice.refusals.append(Refusal(attachment: attachment, reason: reason))
                 } else {
                     choice.attachments.append(attachment)
@@ -55,8 +58,10 @@ extension Hook {
         switch (self, preemptible) {
         case (.connect, false): [.fexit, .kprobe, .rawTracepoint, .tracepoint]
         case (.connect, true): [.kprobe, .tracepoint, .fexit, .rawTracepoint]
-        case (.bind, false): [.fexit, .kprobe]
-        case (.bind, true): [.kprobe, .fexit]
+        case (.bind, false), (.evictions, false): [.fexit, .kprobe]
+        case (.bind, true), (.evictions, true): [.kprobe, .fexit]
+        case (.conntrack, false): [.rawTracepoint, .tracepoint]
+        case (.conntrack, true): [.tracepoint, .rawTracepoint]
         }
     }
 }
@@ -71,6 +76,12 @@ extension ProbeMode {
 }
 
 extension KernelFeatures {
+    fileprivate func refusal(of hook: Hook, by attachment: Attachment) -> String? {
+        guard let module = hook.module else { return nil }
+        if missingModules.contains(module) { return "\(module) is not loaded" }
+        return attachment == .fexit && untypedModules.contains(module) ? "the kernel has no types of \(module)" : nil
+    }
+
     fileprivate func refusal(of attachment: Attachment, types given: Bool) -> String? {
         if case .refused(let reason) = types, !given || attachment == .fexit { return reason }
         guard case .refused(let reason) = attachments[attachment] else { return nil }

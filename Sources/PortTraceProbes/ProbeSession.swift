@@ -14,81 +14,143 @@ public final class ProbeSession {
         public var each: Bool
         /// Bytes of the ring buffer, a power of two and a multiple of the page size.
         public var ringSize: UInt32
+        /// Network namespaces whose conntrack tables have counted something that there is room for.
+        public var tables: UInt32
         /// Whether libbpf and the verifier speak on standard error.
         public var verbose: Bool
 
-        public init(mode: ProbeMode, btf: String?, each: Bool, ringSize: UInt32, verbose: Bool) {
+        public init(
+            mode: ProbeMode, btf: String?, each: Bool, ringSize: UInt32, tables: UInt32, verbose: Bool
+        ) {
             self.mode = mode
             self.btf = btf
             self.each = each
             self.ringSize = ringSize
+            self.tables = tables
             self.verbose = verbose
         }
     }
 
-    public let states: [HookState]
+    /// In the order of ``Hook``.
+    public private(set) var states: [HookState]
     public let records: FailureRecords
     public let cgroupPaths: CgroupPaths
+    /// nil where the conntrack hook does not stand.
+    public let conntrack: ConntrackAudit?
     private let maps: [Descriptor]
-    private let programs: [Descriptor]
-    private var links: [Descriptor]
-    private let kprobes: KprobeEvents?
+    private var attached: [Attached]
+    private var late: LateHooks?
+    /// Of all its kprobe events.
+    private let group: String
+
+    /// What one handover brought.
+    private struct Attached {
+        var programs: [(hook: Hook, name: String, descriptor: Descriptor)] = []
+        var links: [Descriptor] = []
+        var kprobes: KprobeEvents?
+
+        init(_ handover: Handover, _ descriptors: ArraySlice<Descriptor>, group: String) {
+            var open = descriptors
+            var linkCounts = handover.linkCounts[...]
+            for state in handover.states {
+                guard let attachment = state.attachment else { continue }
+                let parts = state.hook.parts(attachment)
+                programs += parts.map { (state.hook, $0.program, open.removeFirst()) }
+                links += (0..<linkCounts.removeFirst()).map { _ in open.removeFirst() }
+            }
+            kprobes = KprobeEvents(handedOver: Array(open), group: group, events: handover.kprobeEvents)
+        }
+    }
 
     /// Attaches everything that this kernel allows. To be called while this process has one thread.
     ///
     /// - Throws: ``ProbeError`` where nothing could be attached; then nothing is.
     public init(_ configuration: Configuration) throws(ProbeError) {
-        let group = KprobeEvents.group(of: getpid())
-        let handover = try Self.load(HookLoader(configuration: configuration, kprobeGroup: group))
+        group = KprobeEvents.group(of: getpid())
+        let loader = HookLoader(configuration: configuration, kprobeGroup: group)
+        let handover = try Self.load(loader)
         states = handover.states
 
-        var open = handover.descriptors.map { Descriptor($0) }[...]
-        maps = SharedMap.allCases.map { _ in open.removeFirst() }
-        var programs: [Descriptor] = []
-        var links: [Descriptor] = []
-        for state in handover.states {
-            guard let attachment = state.attachment else { continue }
-            let parts = state.hook.parts(attachment)
-            programs += parts.map { _ in open.removeFirst() }
-            links += parts.flatMap(\.points).map { _ in open.removeFirst() }
-        }
-        self.programs = programs
-        self.links = links
-        kprobes = KprobeEvents(handedOver: Array(open), group: group, events: handover.kprobeEvents)
+        let open = handover.descriptors.map { Descriptor($0) }
+        maps = Array(open.prefix(SharedMap.allCases.count))
+        let attached = Attached(handover, open.dropFirst(maps.count), group: group)
+        self.attached = [attached]
 
         let descriptors = Dictionary(uniqueKeysWithValues: zip(SharedMap.allCases, maps.map(\.number)))
-        (records, cgroupPaths) = try ProbeError.wrapping { () throws(BPFError) in
+        var audit: [ConntrackAudit.Program: Int32] = [:]
+        for program in attached.programs where program.hook == .conntrack {
+            if let part = ConntrackAudit.Program(rawValue: program.name) { audit[part] = program.descriptor.number }
+        }
+        (records, cgroupPaths, conntrack) = try ProbeError.wrapping { () throws(BPFError) in
             let each = configuration.each
+            let conntrack = audit.isEmpty ? nil : try ConntrackAudit(maps: descriptors, programs: audit)
+            try conntrack?.arm()
             return (
-                try FailureRecords(maps: descriptors, each: each),
-                CgroupPaths(map: try Map(descriptors[.cgroups]!))
+                try FailureRecords(maps: descriptors, each: each), CgroupPaths(map: try Map(descriptors[.cgroups]!)),
+                conntrack
             )
         }
+        for state in states where state.attachment == nil {
+            guard let module = state.hook.module, !KernelModule.isPresent(module) else { continue }
+            late = LateHooks(module: module, loader: loader, maps: descriptors)
+        }
+    }
+
+    /// Attaches the hooks of a module that has come by now. It takes its time in another process: to be called now and
+    /// then, does not wait.
+    ///
+    /// - Returns: Whether ``states`` has changed.
+    public func attachLate() -> Bool {
+        guard let late else { return false }
+        let handover: Handover
+        do {
+            guard let received = try late.handover() else { return false }
+            handover = received
+        } catch {
+            // That hook alone stays away.
+            handover = late.failure(error, of: states)
+        }
+        self.late = nil
+        attached.append(Attached(handover, handover.descriptors.map { Descriptor($0) }[...], group: group))
+        for state in handover.states {
+            if let index = states.firstIndex(where: { $0.hook == state.hook }) { states[index] = state }
+        }
+        return true
     }
 
     /// Runs that the kernel skipped so far: no more failures than these have gone unseen.
     public func missedRuns() throws(ProbeError) -> MissedRuns {
         try ProbeError.wrapping { () throws(BPFError) in
-            var missed = MissedRuns(unremembered: records.losses.unremembered, kprobes: kprobes?.missedRuns() ?? 0)
-            for program in programs { missed.programs += try Program.skippedRuns(program) }
+            var missed = MissedRuns(unremembered: records.losses.unremembered, unwatched: conntrack?.unwatched ?? 0)
+            for part in attached {
+                missed.kprobes += part.kprobes?.missedRuns() ?? 0
+                // What conntrack's own have missed is found by its counters.
+                for program in part.programs where !program.hook.isAudited {
+                    missed.programs += try Program.skippedRuns(program.descriptor)
+                }
+            }
             return missed
         }
     }
 
     /// Detaches every hook, the last one first. What was counted, and ``missedRuns()``, can still be read.
     public func detach() {
-        while links.popLast() != nil {}
+        late = nil
+        for index in attached.indices.reversed() {
+            while attached[index].links.popLast() != nil {}
+        }
     }
 
     /// Detaches and removes what the end of the process would leave: the definitions of kprobes.
     public func close() {
         detach()
-        kprobes?.removeAll()
+        for part in attached { part.kprobes?.removeAll() }
     }
 
     /// Runs the loader in a child process and receives what it has opened.
     private static func load(_ loader: HookLoader) throws(ProbeError) -> Handover {
-        let (parent, child) = try HandoverChannel.pair()
+        var ends = Optional(try HandoverChannel.pair())
+        let parent = ends!.parent
         let process = linux_fork()
         guard process >= 0 else {
             throw ProbeError(
@@ -97,14 +159,16 @@ public final class ProbeSession {
         if process == 0 {
             linux_die_with_parent()
             do {
-                try loader.load { child.send($0) }
+                try loader.load { ends!.child.send($0) }
             } catch {
-                child.send(error)
+                ends!.child.send(error)
             }
             _exit(0)
         }
         defer { waitpid(process, nil, 0) }
-        return try withExtendedLifetime(child) { () throws(ProbeError) in try parent.receive() }
+        // The child's end is the child's alone now: without it there is nothing to wait for.
+        ends = nil
+        return try parent.receive()
     }
 }
 
@@ -114,8 +178,10 @@ public struct MissedRuns: Sendable, Equatable {
     public var unremembered: UInt64 = 0
     /// Calls that the kernel's kprobes did not follow.
     public var kprobes: UInt64 = 0
+    /// Packets of namespaces that the conntrack hook has no room for.
+    public var unwatched: UInt64 = 0
     /// Runs of programs that the kernel skipped.
     public var programs: UInt64 = 0
 
-    public var total: UInt64 { unremembered + kprobes + programs }
+    public var total: UInt64 { unremembered + kprobes + unwatched + programs }
 }

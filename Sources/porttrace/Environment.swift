@@ -12,6 +12,11 @@ enum Environment {
         value("PORTTRACE_RING_BYTES").flatMap { UInt32($0) }
     }
 
+    /// PORTTRACE_CONNTRACK_TABLES, for tests of what happens when there is no room.
+    static var conntrackTables: UInt32? {
+        value("PORTTRACE_CONNTRACK_TABLES").flatMap { UInt32($0) }
+    }
+
     private static func value(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }
     }

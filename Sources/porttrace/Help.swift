@@ -8,7 +8,7 @@ enum Help {
     }
 
     static let overview = """
-        porttrace: which process and cgroup runs a Linux node out of ephemeral ports, and towards where
+        porttrace: which process and cgroup is out of ephemeral ports, NAT ports or conntrack entries, and towards where
 
         usage: porttrace [trace] [options]    stream failures as they happen
                porttrace --version | --help
@@ -20,7 +20,7 @@ enum Help {
         """
 
     static let trace = """
-        porttrace trace: stream failures to get a port, as they happen
+        porttrace trace: stream failures to get a port or a conntrack entry, as they happen
 
         usage: porttrace [trace] [options]
 
@@ -30,6 +30,10 @@ enum Help {
           connect_exhausted  connect() found no free source port: EADDRNOTAVAIL
           connect_conflict   connect() from a bound port whose 4-tuple is taken: EADDRNOTAVAIL
           bind_exhausted     bind to port 0, listen() or UDP autobind found no free port: EADDRINUSE, EAGAIN
+          conntrack_table_full     a packet was dropped: nf_conntrack_max is reached
+          conntrack_evicted        an entry was evicted to make room
+          snat_exhausted           no free source port for a NAT mapping; the packet was dropped
+          conntrack_insert_failed  race, chain_too_long, dying or no_memory; the packet was dropped
           lost               samples not delivered, or runs that the kernel skipped
           summary            last line of a run: totals, whether they are exact, what saw them
 

@@ -17,14 +17,19 @@ final class TraceCommand {
     private static let ringSize: UInt32 = 256 << 10
     private static let eachRingSize: UInt32 = 2 << 20
 
+    /// Network namespaces whose conntrack tables have counted something.
+    private static let tables: UInt32 = 1_024
+
     private let options: TraceOptions
     private let interrupts: Interrupts
-    private let output: StandardOutput
-    private let session: ProbeSession
-    private let stream: EventStream
+    let output: StandardOutput
+    let session: ProbeSession
+    let conntrack = ConntrackReader()
+    let stream: EventStream
     private var status = StatusLine()
     private var reportedRing: UInt64 = 0
     private var reportedMissed: UInt64 = 0
+    private var announcedIdle = false
 
     /// - Throws: ``ProbeError`` where nothing can be attached.
     init(_ options: TraceOptions) throws(ProbeError) {
@@ -35,6 +40,7 @@ final class TraceCommand {
             ProbeSession.Configuration(
                 mode: options.mode, btf: options.btf, each: options.each,
                 ringSize: Environment.ringSize ?? (options.each ? Self.eachRingSize : Self.ringSize),
+                tables: Environment.conntrackTables ?? Self.tables,
                 verbose: options.verbose))
         stream = EventStream(
             EventStream.Configuration(
@@ -42,6 +48,7 @@ final class TraceCommand {
                 node: Array((options.node ?? NodeName.current()).utf8), each: options.each, filter: options.filter),
             clock: Clock(utcOffsetNanoseconds: KernelClock.utcOffset()),
             cgroupPaths: session.cgroupPaths,
+            clashes: conntrack,
             report: { StandardError.write(line: $0.message) })
     }
 
@@ -50,17 +57,11 @@ final class TraceCommand {
     /// - Returns: The exit status.
     func run() throws(ProbeError) -> Int32 {
         defer { session.close() }
-        let hooks = session.states.map { "\($0.hook.rawValue)=\($0.text)" }.joined(separator: " ")
-        StandardError.write(line: "attached \(hooks)")
-        if options.verbose {
-            for state in session.states {
-                guard let attachment = state.attachment else { continue }
-                StandardError.write(line: "\(state.hook.rawValue) is attached by \(attachment.rawValue)")
-            }
-        }
+        announce()
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             wait()
+            try session.conntrack?.refresh()
             try readSamples()
             if interrupts.flushIsDue {
                 interrupts.flushIsDue = false
@@ -71,22 +72,39 @@ final class TraceCommand {
         guard output.state == .open else { return exitStatus() }
         session.detach()
         try flush(last: true)
+        awaitAnswers()
+        nameOtherDrops()
         stream.finish(facts, at: KernelClock.utcNow())
         write()
         return exitStatus()
     }
 
-    /// Waits for samples, interrupts or the end of the reader.
+    /// Waits for samples, interrupts, answers or the end of the reader.
     private func wait() {
         var polled = [
             pollfd(fd: session.records.descriptor, events: Int16(POLLIN), revents: 0), output.polled,
         ]
         polled += interrupts.polled
+        polled.append(pollfd(fd: conntrack.descriptor, events: Int16(POLLIN), revents: 0))
         let watches = StandardError.isTerminal && options.output == .text && stream.passed == 0
         if watches { status.show() }
-        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : -1) > 0 else { return }
+        let refresh = session.conntrack == nil ? -1 : Int32(ConntrackAudit.freshness / 1_000_000)
+        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else { return }
         output.update(polled[1])
         interrupts.update()
+        if polled.last!.revents != 0 { takeAnswers() }
+    }
+
+    /// Says what stands.
+    private func announce() {
+        announcedIdle = session.conntrack?.isIdle ?? false
+        let hooks = session.states.map { "\($0.hook.rawValue)=\(tier(of: $0))" }.joined(separator: " ")
+        StandardError.write(line: "attached \(hooks)")
+        guard options.verbose else { return }
+        for state in session.states {
+            guard let attachment = state.attachment else { continue }
+            StandardError.write(line: "\(state.hook.rawValue) is attached by \(attachment.rawValue)")
+        }
     }
 
     /// Takes samples from the ring, one batch at most; what is left is there at the next call.
@@ -107,8 +125,13 @@ final class TraceCommand {
     /// Reports what was counted since the last flush, and what was lost.
     private func flush(last: Bool = false) throws(ProbeError) {
         stream.clock.utcOffsetNanoseconds = KernelClock.utcOffset()
+        if !last {
+            let isNew = session.attachLate()
+            if isNew || session.conntrack.map({ $0.isIdle != announcedIdle }) ?? false { announce() }
+        }
+        let unclaimed = last ? [] : try session.conntrack?.flush() ?? []
         var flushed: UInt32?
-        if last || session.records.hasCounts {
+        if last || session.records.hasCounts || !unclaimed.isEmpty || stream.awaitsAnswers {
             let generation = try session.records.switchGeneration()
             // All samples of that generation are in the ring by now; with --each more come all the time.
             var most = session.records.sampleCapacity
@@ -122,6 +145,8 @@ final class TraceCommand {
             }
             flushed = generation
         }
+        // At the end the drained maps have the last claims; nobody makes any after them.
+        report(last ? try session.conntrack?.flush(last: true) ?? [] : unclaimed)
         let ring = session.records.losses.ring
         stream.lost(.ring, count: ring - reportedRing, at: KernelClock.utcNow())
         reportedRing = ring
@@ -132,14 +157,14 @@ final class TraceCommand {
         if options.verbose, total > reportedMissed {
             StandardError.write(
                 line: "runs skipped so far: \(missed.programs) of programs, \(missed.kprobes) of kprobes; "
-                    + "\(missed.unremembered) without what came before")
+                    + "\(missed.unremembered) without what came before, \(missed.unwatched) of conntrack unwatched")
         }
         reportedMissed = total
         if let flushed { stream.endFlush(generation: flushed) }
         write()
     }
 
-    private func write() {
+    func write() {
         guard stream.pendingByteCount > 0 else { return }
         status.clear()
         stream.withPendingBytes { output.write($0) }
@@ -148,8 +173,9 @@ final class TraceCommand {
 
     private var facts: SessionFacts {
         SessionFacts(
-            hooks: session.states.map { ($0.hook.rawValue, $0.text) },
-            attachedTypes: session.states.filter { $0.attachment != nil }.flatMap(\.hook.eventTypes))
+            hooks: session.states.map { ($0.hook.rawValue, tier(of: $0)) },
+            attachedTypes: session.states.filter { $0.attachment != nil }.flatMap(\.hook.eventTypes),
+            kernel: movements)
     }
 
     private func exitStatus() -> Int32 {
@@ -172,6 +198,9 @@ extension Hook {
         switch self {
         case .connect: [.connectExhausted, .connectConflict]
         case .bind: [.bindExhausted]
+        // Evictions by the kernel's counter, where their hook does not stand.
+        case .conntrack: [.conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed]
+        case .evictions: [.conntrackEvicted]
         }
     }
 }

@@ -55,6 +55,14 @@ import Testing
             run.format, each: run.each, filter: filter, paths: Paths([0: "/a", 1: "/a/1", 2: "/b", 3: "/a/3"]))
         var sums = LineSums()
         var passing: [String: UInt64] = [:]
+        // Which of its two types a clash becomes is for the answers to tell.
+        let either = "snat_exhausted or conntrack_insert_failed"
+        func together(_ counts: [String: UInt64]) -> [String: UInt64] {
+            var counts = counts
+            let taken = ["snat_exhausted", "conntrack_insert_failed"].compactMap { counts.removeValue(forKey: $0) }
+            if !taken.isEmpty { counts[either] = taken.reduce(0, +) }
+            return counts
+        }
         var undecided: UInt64 = 0
         var linesInInterval = 0
 
@@ -64,6 +72,14 @@ import Testing
             switch run.format {
             case .ndjson: try sums.add(ndjson: lines)
             case .text: sums.add(text: lines)
+            }
+        }
+        func answer() {
+            for clash in test.questions.take() where Int.random(in: 0...3, using: &random) > 0 {
+                let port = Bool.random(using: &random) ? clash.natPort : 1
+                let holders = (0...1).map { NATClashEvidence.Holder(port: port + $0, id: 7) }
+                let evidence = NATClashEvidence(hasOriginal: false, holders: holders)
+                test.stream.answer(clash, Bool.random(using: &random) ? evidence : nil, at: 6_000_000_000)
             }
         }
         func flush(isLast: Bool = false) throws {
@@ -83,11 +99,11 @@ import Testing
             for _ in 0..<times {
                 let key = randomKey(&random)
                 kernel.record(key, .example, at: UInt64.random(in: 1...5_000_000_000, using: &random))
-                let type = EventType.failures[Int(key.kind) - 1]
+                let name = key.kind < 6 ? "\(EventType.failures[Int(key.kind) - 1].name)" : either
                 switch key.cgroup_id {
-                case 1, 3: passing["\(type.name)", default: 0] += 1
-                case 2: if !run.filtered { passing["\(type.name)", default: 0] += 1 }
-                default: if run.filtered { undecided += 1 } else { passing["\(type.name)", default: 0] += 1 }
+                case 1, 3: passing[name, default: 0] += 1
+                case 2: if !run.filtered { passing[name, default: 0] += 1 }
+                default: if run.filtered { undecided += 1 } else { passing[name, default: 0] += 1 }
                 }
             }
         }
@@ -95,14 +111,16 @@ import Testing
             for _ in 0..<Int.random(in: 0...6, using: &random) {
                 fail(times: Int.random(in: 0...150, using: &random))
                 if Bool.random(using: &random) { kernel.consumeRing(into: test) }
+                if Bool.random(using: &random) { answer() }
                 try read()
             }
             try flush()
         }
         try flush(isLast: true)
         try flush(isLast: true)
+        #expect(!test.stream.awaitsAnswers)
 
-        #expect(sums.counts == passing)
+        #expect(together(sums.counts) == passing)
         #expect(test.stream.passed == passing.values.reduce(0, +))
         #expect(test.stream.undecodable == 0)
         test.stream.finish(SessionFacts(hooks: [], attachedTypes: EventType.failures), at: 0)
@@ -112,16 +130,15 @@ import Testing
             let summary = try LineSums.object(end.last ?? "")
             let detail = try #require(summary["detail"] as? [String: Any])
             let totals = try #require(detail["totals"] as? [String: UInt64])
-            for type in EventType.failures { #expect(totals["\(type.name)"] == passing["\(type.name)", default: 0]) }
+            #expect(together(totals).filter { $0.value > 0 } == passing)
+            #expect(totals.count == EventType.failures.count)
             let left = try #require(detail["undecided"] as? [String: UInt64])
             #expect(left.values.reduce(0, +) == undecided)
         case .text:
-            let words = EventType.failures.map { "\($0.words) \(passing["\($0.name)", default: 0])" }
+            let words = EventType.failures.map { "\($0.words) \(sums.counts["\($0.name)", default: 0])" }
             #expect(end.contains("total: " + words.joined(separator: ", ")))
             // The table's rows add up as well.
-            let counts = end.dropFirst(2).prefix { !$0.isEmpty }.map { line in
-                UInt64(line.dropFirst(15).drop { $0 == " " || $0 == "≥" }.prefix { $0.isNumber }) ?? 0
-            }
+            let counts = LineSums.counts(ofTable: end)
             #expect(counts.reduce(0, +) == passing.values.reduce(0, +))
             #expect(counts.count <= 21)
             #expect(undecided == 0 || end.contains("left out, lacking a field that a filter asks for: \(undecided)"))
@@ -129,16 +146,20 @@ import Testing
     }
 
     private func randomKey(_ random: inout SplitMix) -> pt_key {
-        var key = pt_key.example
-        key.kind = UInt8.random(in: 1...3, using: &random)
-        key.cause = key.kind == 2 ? 2 : 1
+        let kind = UInt8.random(in: 1..<UInt8(PT_KIND_END.rawValue), using: &random)
+        var key = kind < 4 ? pt_key.example : .clash
+        key.kind = kind
+        key.cause = [0, 1, 2, 1, 3, 3, UInt8.random(in: 4...7, using: &random), 4][Int(kind)]
         key.cgroup_id = UInt64.random(in: 0...4, using: &random)
         key.netns_id = UInt32.random(in: 1...2, using: &random)
         key.tgid = UInt32.random(in: 0...2, using: &random)
         // A few destinations fail often.
         let last = min(UInt8.random(in: 0...255, using: &random), UInt8.random(in: 0...255, using: &random))
         key.setDestination([10, 1, 0, last], port: 53)
-        if Int.random(in: 0...9, using: &random) == 0 { key.flags |= UInt8(PT_FLAG_SOCKET.rawValue) }
+        if Int.random(in: 0...9, using: &random) == 0 {
+            key.tgid = 0
+            key.attribution = UInt8(PT_ATTRIBUTION_SOCKET.rawValue)
+        }
         return key
     }
 
@@ -199,12 +220,32 @@ import Testing
         #expect(interval[39].hasSuffix(" failures, 5961 more destinations"))
         test.stream.finish(SessionFacts(hooks: [], attachedTypes: []), at: 0)
         let table = test.takeLines()
-        let counts = table.dropFirst(2).prefix { !$0.isEmpty }.map { line in
-            UInt64(line.dropFirst(15).drop { $0 == " " || $0 == "≥" }.prefix { $0.isNumber }) ?? 0
-        }
+        let counts = LineSums.counts(ofTable: table)
         #expect(counts.count == 21)
         #expect(counts.reduce(0, +) == total)
         #expect(table.contains { $0.hasPrefix("≥: at least;") })
+    }
+
+    /// What --each has shown of a failure whose key was folded is taken off the row of its cause.
+    @Test func foldedRowsOfSeveralCauses() {
+        let test = TestStream(.text, each: true)
+        var keys: [pt_key] = []
+        for cause in [PT_CAUSE_CHAIN_TOO_LONG, PT_CAUSE_DYING] {
+            var key = pt_key.tableFull
+            key.kind = UInt8(PT_KIND_CONNTRACK_INSERT_FAILED.rawValue)
+            key.cause = UInt8(cause.rawValue)
+            keys.append(key)
+        }
+        test.sample(.conntrack(keys[1]))
+        _ = test.take()
+        var row = pt_count.conntrack
+        row.count = 5
+        for key in keys { test.row(key.folded, row, generation: 7) }
+        test.stream.endFlush(generation: 7)
+        let lines = test.takeLines()
+        #expect(lines.count == 2)
+        #expect(lines[0].contains("failed          5 ") && lines[0].hasSuffix("hash chain too long"))
+        #expect(lines[1].contains("failed          4 ") && lines[1].hasSuffix("its entry was being deleted"))
     }
 
     /// A row's time in text is that of its sample, where that was not shown itself.

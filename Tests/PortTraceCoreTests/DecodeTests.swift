@@ -16,7 +16,8 @@ import Testing
         #expect(failure.type == .connectExhausted)
         #expect(failure.folding == .none)
         #expect(failure.probe == .fentry)
-        #expect(!failure.ownerIsCreator)
+        #expect(failure.cause == .portRange)
+        #expect(failure.attribution == .task)
         #expect(failure.cgroupID == 1234)
         #expect(failure.netnsID == 4_026_531_840)
         #expect(failure.error == 99)
@@ -36,24 +37,24 @@ import Testing
         #expect(sample.failure.cgroupID == 1234)
     }
 
-    @Test(arguments: Array(0..<120) + [121, 128])
+    @Test(arguments: Array(0..<168) + [169, 176])
     func sampleOfAnyOtherSize(_ size: Int) {
         let bytes = Array((pt_sample.example.bytes + Array(repeating: 0, count: 8)).prefix(size))
-        #expect(throws: DecodeError.size(size, expected: 120)) {
+        #expect(throws: DecodeError.size(size, expected: 168)) {
             try bytes.withUnsafeBytes { try Sample(decoding: $0) }
         }
     }
 
-    @Test(arguments: 0..<72)
+    @Test(arguments: 0..<112)
     func keyCutShort(_ size: Int) {
         let (key, value) = (Array(pt_key.example.bytes.prefix(size)), pt_count.example.bytes)
-        #expect(throws: DecodeError.size(size, expected: 72)) { try row(key, value) }
+        #expect(throws: DecodeError.size(size, expected: 112)) { try row(key, value) }
     }
 
-    @Test(arguments: 0..<64)
+    @Test(arguments: 0..<72)
     func countCutShort(_ size: Int) {
         let (key, value) = (pt_key.example.bytes, Array(pt_count.example.bytes.prefix(size)))
-        #expect(throws: DecodeError.size(size, expected: 64)) { try row(key, value) }
+        #expect(throws: DecodeError.size(size, expected: 72)) { try row(key, value) }
     }
 
     private func row(_ key: [UInt8], _ value: [UInt8]) throws -> CountRow {
@@ -75,14 +76,14 @@ import Testing
         #expect(throws: DecodeError.count(.max, sampled: 501)) { try row(pt_key.example.bytes, value.bytes) }
     }
 
-    @Test(arguments: [0, 4, 5, 128, 255] as [UInt8])
+    @Test(arguments: [0, 8, 9, 128, 255] as [UInt8])
     func unknownKind(_ kind: UInt8) {
         var sample = pt_sample.example
         sample.key.kind = kind
         #expect(throws: DecodeError.kind(kind)) { try decode(sample) }
     }
 
-    @Test(arguments: [0, 2, 3, 255] as [UInt8])
+    @Test(arguments: [0, 2, 3, 7, 8, 255] as [UInt8])
     func causeOfAnotherKind(_ cause: UInt8) {
         var sample = pt_sample.example
         sample.key.cause = cause
@@ -105,8 +106,11 @@ import Testing
 
     @Test func flagsThatCannotBe() {
         var sample = pt_sample.example
-        sample.key.flags = 0x20
-        #expect(throws: DecodeError.flags(0x20)) { try decode(sample) }
+        // Conntrack's alone.
+        for flag in [PT_FLAG_NAT, PT_FLAG_BACKEND, PT_FLAG_OUTBOUND, PT_FLAG_INBOUND] {
+            sample.key.flags = UInt8(flag.rawValue)
+            #expect(throws: DecodeError.flags(UInt8(flag.rawValue))) { try decode(sample) }
+        }
         sample.key.flags = UInt8(PT_FLAG_DST.rawValue)
         sample.key.family = 0
         #expect(throws: DecodeError.flags(2)) { try decode(sample) }
@@ -183,12 +187,12 @@ import Testing
 
     @Test func kernelThreadHasNoProcess() throws {
         var sample = pt_sample.example
-        sample.key.flags |= UInt8(PT_FLAG_SOCKET.rawValue)
-        let failure = try decode(sample).failure
-        #expect(failure.ownerIsCreator && failure.process == nil && failure.cgroupID == 1234)
-        sample = .example
+        sample.key.attribution = UInt8(PT_ATTRIBUTION_SOCKET.rawValue)
         sample.key.tgid = 0
-        #expect(try decode(sample).failure.process == nil)
+        let failure = try decode(sample).failure
+        #expect(failure.isKernels && failure.process == nil && failure.cgroupID == 1234)
+        sample.key.attribution = UInt8(PT_ATTRIBUTION_TASK.rawValue)
+        #expect(try !decode(sample).failure.isKernels)
     }
 
     @Test func foldedKeysGiveUpWhatTheyDoNotKnow() throws {

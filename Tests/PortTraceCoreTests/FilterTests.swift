@@ -11,7 +11,7 @@ import Testing
     }
 
     private func verdict(_ filter: Filter, _ failure: Failure, path: String? = "/checkout/worker") -> Verdict {
-        filter.evaluate(failure, cgroup: filter.evaluate(cgroup: path.map { Array($0.utf8) }))
+        filter.evaluate(failure, as: failure.type, cgroup: filter.evaluate(cgroup: path.map { Array($0.utf8) }))
     }
 
     @Test(arguments: [
@@ -90,7 +90,10 @@ import Testing
     @Test func undecided() throws {
         let folded = try Failure(key: pt_key.example.folded, detail: .example)
         let other = try Failure(key: pt_key.example.other, detail: .example)
-        let kernel = try failure { $0.flags |= UInt8(PT_FLAG_SOCKET.rawValue) }
+        let kernel = try failure {
+            $0.tgid = 0
+            $0.attribution = UInt8(PT_ATTRIBUTION_SOCKET.rawValue)
+        }
 
         var pids = Filter()
         try pids.addPIDs(parsing: "4711".utf8)
@@ -117,6 +120,23 @@ import Testing
         try both.addDestinations(parsing: ":8080".utf8)
         #expect(verdict(both, try failure(), path: nil) == .undecided)
         #expect(verdict(both, try failure()) == .pass)
+    }
+
+    /// The original destination, not where NAT led; ICMP has no port.
+    @Test func conntrackDestinations() throws {
+        func passes(_ option: String, _ key: pt_key) throws -> Bool {
+            var filter = Filter()
+            try filter.addDestinations(parsing: option.utf8)
+            return verdict(filter, try Failure(key: key, detail: .conntrack)) == .pass
+        }
+        #expect(try passes("10.0.0.9:53", .clash))
+        #expect(try !passes("10.1.7.7", .clash))
+        #expect(try !passes(":5353", .clash))
+        var ping = pt_key.tableFull
+        ping.becomeEchoRequest()
+        #expect(try passes("10.0.0.9", ping))
+        #expect(try !passes("10.0.0.9:2048", ping))
+        #expect(try !passes(":2048", ping))
     }
 
     @Test func anEmptyFilterPassesAll() throws {

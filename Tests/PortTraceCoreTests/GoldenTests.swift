@@ -28,7 +28,8 @@ import Testing
     private var bind: pt_sample {
         var sample = pt_sample.example
         sample.key.kind = UInt8(PT_KIND_BIND_EXHAUSTED.rawValue)
-        sample.key.flags = UInt8(PT_FLAG_SOCKET.rawValue)
+        sample.key.flags = 0
+        sample.key.attribution = UInt8(PT_ATTRIBUTION_SOCKET.rawValue)
         sample.key.proto = 17
         sample.key.error = 11
         sample.key.tgid = 0
@@ -104,6 +105,7 @@ import Testing
         sample.key.error = 200
         sample.key.proto = 253
         sample.key.tgid = 1
+        sample.key.attribution = UInt8(PT_ATTRIBUTION_TASK.rawValue)
         sample.key.setSource(Array(repeating: 0, count: 16))
         test.sample(sample)
         let start =
@@ -135,7 +137,7 @@ import Testing
                 #"{"schema":1,"timestamp":"2026-11-21T14:03:08.000000000Z","node":"node-1","type":"summary","detail":{"#
                     + #""totals":{"connect_exhausted":0,"connect_conflict":0,"bind_exhausted":1},"exact":false,"#
                     + #""lost":{"ring":13,"missed_runs":3},"probes":{"connect":"fentry","bind":"none (\"why\")"},"#
-                    + #""undecided":{}}}"#,
+                    + #""undecided":{},"kernel":[]}}"#,
             ])
     }
 
@@ -154,9 +156,10 @@ import Testing
         #expect(
             test.takeLines() == [
                 #"{"schema":1,"timestamp":"1970-01-01T00:00:00.000000000Z","node":"node-1","type":"summary","detail":{"#
-                    + #""totals":{"connect_exhausted":500,"connect_conflict":0,"bind_exhausted":0},"exact":true,"#
+                    + #""totals":{"connect_exhausted":500,"connect_conflict":0,"bind_exhausted":0,"conntrack_table_full":0,"#
+                    + #""conntrack_evicted":0,"snat_exhausted":0,"conntrack_insert_failed":0},"exact":true,"#
                     + #""lost":{"ring":0,"missed_runs":0},"probes":{},"#
-                    + #""undecided":{"connect_exhausted":499,"bind_exhausted":2}}}"#
+                    + #""undecided":{"connect_exhausted":499,"bind_exhausted":2},"kernel":[]}}"#
             ])
         #expect(
             test.messages == [

@@ -45,11 +45,20 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "lost,", "connect", "CONNECT_EXHAUSTED", "conntrack_table_full", "connect_exhausted;lost", " lost",
+        "", "lost,", "connect", "CONNECT_EXHAUSTED", "snat_clash", "connect_exhausted;lost", " lost",
     ])
     func notTypes(_ list: String) {
         var filter = Filter()
         #expect(throws: OptionError.self) { try filter.addTypes(parsing: list.utf8) }
+    }
+
+    @Test(arguments: [
+        "conntrack_table_full", "conntrack_evicted", "snat_exhausted", "conntrack_insert_failed,connect_exhausted",
+    ])
+    func types(_ list: String) throws {
+        var filter = Filter()
+        try filter.addTypes(parsing: list.utf8)
+        #expect(!filter.isEmpty)
     }
 
     @Test(arguments: ["", "a,", "sixteen bytes ok"])

@@ -4,7 +4,7 @@ import Testing
 
 struct HandoverTests {
     @Test(arguments: [
-        Handover(states: [], kprobeEvents: [], descriptors: []),
+        Handover(states: [], linkCounts: [], kprobeEvents: [], descriptors: []),
         Handover(
             states: [
                 HookState(hook: .connect, attachment: .rawTracepoint, refusals: []),
@@ -15,7 +15,7 @@ struct HandoverTests {
                         .init(attachment: .kprobe, reason: ""),
                     ]),
             ],
-            kprobeEvents: ["porttrace_1_a", "porttrace_1_a_ret"], descriptors: [3, 4]),
+            linkCounts: [1], kprobeEvents: ["porttrace_1_a", "porttrace_1_a_ret"], descriptors: [3, 4]),
     ])
     func textRoundTrip(_ handover: Handover) throws {
         let text = HandoverChannel.text(of: handover)
@@ -24,7 +24,7 @@ struct HandoverTests {
 
     @Test func descriptorsComeOpen() throws {
         let (parent, child) = try HandoverChannel.pair()
-        child.send(Handover(states: [], kprobeEvents: ["event"], descriptors: [0, 1, 2]))
+        child.send(Handover(states: [], linkCounts: [], kprobeEvents: ["event"], descriptors: [0, 1, 2]))
         let received = try parent.receive()
         #expect(received.kprobeEvents == ["event"])
         #expect(received.descriptors.count == 3)

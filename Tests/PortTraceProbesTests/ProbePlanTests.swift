@@ -14,42 +14,64 @@ struct ProbePlanTests {
         var refused: [Attachment] = []
         var mode = ProbeMode.auto
         var givenTypes = false
+        var missingModules: Set<String> = []
+        var untypedModules: Set<String> = []
         var connect: [Attachment]
         var bind: [Attachment]
+        var conntrack: [Attachment]
+        var evictions: [Attachment]
     }
 
     fileprivate static let kernels = [
         Kernel(
             testDescription: "5.10, 6.1, 6.12: voluntary preemption", preemptible: false,
-            connect: [.fexit, .kprobe, .rawTracepoint, .tracepoint], bind: [.fexit, .kprobe]),
+            connect: [.fexit, .kprobe, .rawTracepoint, .tracepoint], bind: [.fexit, .kprobe],
+            conntrack: [.rawTracepoint, .tracepoint], evictions: [.fexit, .kprobe]),
         Kernel(
             testDescription: "7.2: lazy preemption", preemptible: true,
-            connect: [.kprobe, .tracepoint, .fexit, .rawTracepoint], bind: [.kprobe, .fexit]),
+            connect: [.kprobe, .tracepoint, .fexit, .rawTracepoint], bind: [.kprobe, .fexit],
+            conntrack: [.tracepoint, .rawTracepoint], evictions: [.kprobe, .fexit]),
         Kernel(
             testDescription: "locked down, preemption not told", preemptible: nil, refused: [.fexit, .kprobe],
-            connect: [.tracepoint, .rawTracepoint], bind: []),
+            connect: [.tracepoint, .rawTracepoint], bind: [],
+            conntrack: [.tracepoint, .rawTracepoint], evictions: []),
         Kernel(
             testDescription: "locked down, no tracefs", preemptible: nil, refused: [.fexit, .kprobe, .tracepoint],
-            connect: [.rawTracepoint], bind: []),
+            connect: [.rawTracepoint], bind: [], conntrack: [.rawTracepoint], evictions: []),
         Kernel(
             testDescription: "arm64 before 6.4: no trampolines", preemptible: false, refused: [.fexit],
-            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
+            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe],
+            conntrack: [.rawTracepoint, .tracepoint], evictions: [.kprobe]),
         Kernel(
             testDescription: "--probe-mode kprobe", preemptible: false, mode: .kprobe,
-            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
+            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe],
+            conntrack: [.rawTracepoint, .tracepoint], evictions: [.kprobe]),
         Kernel(
             testDescription: "--probe-mode tracepoint", preemptible: true, mode: .tracepoint,
-            connect: [.tracepoint, .rawTracepoint], bind: []),
+            connect: [.tracepoint, .rawTracepoint], bind: [],
+            conntrack: [.tracepoint, .rawTracepoint], evictions: []),
         Kernel(
             testDescription: "--probe-mode fentry is auto", preemptible: true, mode: .fentry,
-            connect: [.kprobe, .tracepoint, .fexit, .rawTracepoint], bind: [.kprobe, .fexit]),
-        Kernel(testDescription: "no BTF", preemptible: false, types: false, connect: [], bind: []),
+            connect: [.kprobe, .tracepoint, .fexit, .rawTracepoint], bind: [.kprobe, .fexit],
+            conntrack: [.tracepoint, .rawTracepoint], evictions: [.kprobe, .fexit]),
+        Kernel(
+            testDescription: "no BTF", preemptible: false, types: false, connect: [], bind: [], conntrack: [],
+            evictions: []),
         Kernel(
             testDescription: "no BTF, a file of types", preemptible: false, types: false, givenTypes: true,
-            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe]),
+            connect: [.kprobe, .rawTracepoint, .tracepoint], bind: [.kprobe],
+            conntrack: [.rawTracepoint, .tracepoint], evictions: [.kprobe]),
         Kernel(
             testDescription: "everything refused", preemptible: false, refused: Attachment.allCases, connect: [],
-            bind: []),
+            bind: [], conntrack: [], evictions: []),
+        Kernel(
+            testDescription: "nf_conntrack not loaded", preemptible: false, missingModules: ["nf_conntrack"],
+            connect: [.fexit, .kprobe, .rawTracepoint, .tracepoint], bind: [.fexit, .kprobe],
+            conntrack: [.rawTracepoint, .tracepoint], evictions: []),
+        Kernel(
+            testDescription: "5.10: modules without types", preemptible: false, untypedModules: ["nf_conntrack"],
+            connect: [.fexit, .kprobe, .rawTracepoint, .tracepoint], bind: [.fexit, .kprobe],
+            conntrack: [.rawTracepoint, .tracepoint], evictions: [.kprobe]),
     ]
 
     @Test(arguments: kernels)
@@ -60,14 +82,16 @@ struct ProbePlanTests {
             attachments: Dictionary(
                 uniqueKeysWithValues: Attachment.allCases.map {
                     ($0, kernel.refused.contains($0) ? .refused("not here") : .works)
-                }))
+                }), missingModules: kernel.missingModules, untypedModules: kernel.untypedModules)
         let plan = ProbePlan(features: features, mode: kernel.mode, types: kernel.givenTypes)
-        #expect(plan.choices.map(\.hook) == [Hook.connect, .bind])
-        #expect(plan.choices[0].attachments == kernel.connect)
-        #expect(plan.choices[1].attachments == kernel.bind)
+        let expected: [(Hook, [Attachment])] = [
+            (.connect, kernel.connect), (.bind, kernel.bind), (.conntrack, kernel.conntrack),
+            (.evictions, kernel.evictions),
+        ]
+        #expect(plan.choices.map(\.hook) == expected.map(\.0))
+        #expect(plan.choices.map(\.attachments) == expected.map(\.1))
         // What is not tried is told, with its reason.
-        #expect(plan.choices[0].attachments.count + plan.choices[0].refusals.count == 4)
-        #expect(plan.choices[1].attachments.count + plan.choices[1].refusals.count == 2)
+        #expect(plan.choices.map { $0.attachments.count + $0.refusals.count } == [4, 2, 2, 2])
     }
 
     @Test func reasonsAreGrouped() {

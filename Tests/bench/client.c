@@ -1,37 +1,44 @@
 /* The measured side: connections that work, connections that fail, and when a line about a failure came.
  *
  *   client connects COUNT              connect, accept and close over loopback; prints nanoseconds for one
+ *   client connects COUNT POD OUTSIDE  the same from one network namespace (its path) to another
+ *   client datagrams COUNT DESTINATIONS PORT FROM [OUTSIDE]
+ *                                      sends from a namespace to that many addresses in turn, and receives in another
+ *                                      one; prints nanoseconds of CPU time for one, how many arrived, how many gave EPERM
+ *   client hold COUNT POD OUTSIDE      connections that stay until standard input ends; prints a line when they are made
  *   client failures COUNT PORTS        connects that find no source port, to that many destination ports in turn;
  *                                      prints nanoseconds of time and of CPU time for one
  *   client stamps COUNT MICROSECONDS   the same to the ports from 1 on, paused between; prints "PORT NANOSECONDS" UTC,
  *                                      taken right before each
  *   client arrivals                    reads porttrace's NDJSON; prints the same, taken when the port's first line came
  *
- * All but arrivals make a network namespace of their own. Exits 1 where anything goes otherwise than it should. */
-#define _GNU_SOURCE
+ * Those without paths of namespaces make one of their own, except arrivals. Exits 1 where anything goes otherwise than it
+ * should. */
+#include "client.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { MOST_CONNECTS = 100000, LISTENER_PORT = 1000, FIRST_HELD = 40000, LAST_HELD = 40003 };
+enum { FIRST_HELD = 40000, LAST_HELD = 40003 };
 
-static void fail(const char *what)
+int64_t taken[MOST_TIMES];
+
+void fail(const char *what)
 {
 	fprintf(stderr, "client: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static int64_t now_ns(clockid_t clock)
+int64_t now_ns(clockid_t clock)
 {
 	struct timespec time;
 	if (clock_gettime(clock, &time))
@@ -53,7 +60,7 @@ static int tcp_socket(void)
 	return fd;
 }
 
-static void set_port_range(int low, int high)
+void set_port_range(int low, int high)
 {
 	const char *path = "/proc/sys/net/ipv4/ip_local_port_range";
 	FILE *file = fopen(path, "w");
@@ -75,26 +82,35 @@ static void enter_own_network(int low, int high)
 
 /* ---- connections that work ---- */
 
-static int listener(void)
+int listener(struct sockaddr_in at)
 {
-	struct sockaddr_in at = loopback(LISTENER_PORT);
 	int fd = tcp_socket();
 	if (bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 16))
 		fail("listen");
 	return fd;
 }
 
-static void connect_once(int listening)
+int connected(struct sockaddr_in to)
 {
-	struct sockaddr_in to = loopback(LISTENER_PORT);
 	int fd = tcp_socket();
 	if (connect(fd, (struct sockaddr *)&to, sizeof to))
 		fail("connect");
-	int accepted = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-	if (accepted < 0)
+	return fd;
+}
+
+int accepted(int listening)
+{
+	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
 		fail("accept");
+	return fd;
+}
+
+static void connect_once(int listening, struct sockaddr_in to)
+{
+	int fd = connected(to), other = accepted(listening);
 	close(fd);
-	close(accepted);
+	close(other);
 }
 
 static int by_value(const void *left, const void *right)
@@ -103,21 +119,29 @@ static int by_value(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-/* The median: what else ran on the CPU meanwhile (timers, porttrace's own flush) is not in it. */
-static void run_connects(int count)
+int64_t median(int count)
 {
-	static int64_t taken[MOST_CONNECTS];
-	if (count < 1 || count > MOST_CONNECTS)
+	qsort(taken, (size_t)count, sizeof *taken, by_value);
+	return taken[count / 2];
+}
+
+void time_connects(int count, int listening, struct sockaddr_in to)
+{
+	if (count < 1 || count > MOST_TIMES)
 		exit(2);
-	enter_own_network(2000, 65001);
-	int listening = listener();
 	for (int i = 0; i < count; i++) {
 		int64_t start = now_ns(CLOCK_MONOTONIC);
-		connect_once(listening);
+		connect_once(listening, to);
 		taken[i] = now_ns(CLOCK_MONOTONIC) - start;
 	}
-	qsort(taken, (size_t)count, sizeof *taken, by_value);
-	printf("%" PRId64 "\n", taken[count / 2]);
+}
+
+static void run_connects(int count)
+{
+	struct sockaddr_in to = loopback(LISTENER_PORT);
+	enter_own_network(2000, 65001);
+	time_connects(count, listener(to), to);
+	printf("%" PRId64 "\n", median(count));
 }
 
 /* ---- connections that fail ---- */
@@ -211,8 +235,14 @@ int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
 	int first = argc > 2 ? atoi(argv[2]) : 0, second = argc > 3 ? atoi(argv[3]) : 0;
-	if (!strcmp(mode, "connects")) {
+	if (!strcmp(mode, "connects") && argc == 5) {
+		run_routed_connects(first, argv[3], argv[4]);
+	} else if (!strcmp(mode, "connects")) {
 		run_connects(first);
+	} else if (!strcmp(mode, "datagrams") && (argc == 6 || argc == 7)) {
+		run_datagrams(first, second, atoi(argv[4]), argv[5], argv[6]);
+	} else if (!strcmp(mode, "hold") && argc == 5) {
+		run_hold(first, argv[3], argv[4]);
 	} else if (!strcmp(mode, "failures")) {
 		run_failures(first, second);
 	} else if (!strcmp(mode, "stamps")) {
@@ -220,7 +250,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(mode, "arrivals")) {
 		run_arrivals();
 	} else {
-		fputs("usage: client connects COUNT | failures COUNT PORTS | stamps COUNT MICROSECONDS | arrivals\n",
+		fputs("usage: client connects COUNT [POD OUTSIDE] | hold COUNT POD OUTSIDE |\n"
+		      "  datagrams COUNT DESTINATIONS PORT FROM [OUTSIDE] |\n"
+		      "  failures COUNT PORTS | stamps COUNT MICROSECONDS | arrivals\n",
 		      stderr);
 		return 2;
 	}

@@ -115,8 +115,9 @@ class Subject:
 class Porttrace(Subject):
     """`porttrace trace`; its lines go to a file or a pipe."""
 
-    def __init__(self, program, *arguments, stdout=None):
-        super().__init__([program, "trace", "-o", "ndjson", "--comm", CLIENT, *arguments], "stderr", ATTACHED, stdout)
+    def __init__(self, program, *arguments, stdout=None, comm=CLIENT):
+        filters = ["--comm", comm] if comm else []
+        super().__init__([program, "trace", "-o", "ndjson", *filters, *arguments], "stderr", ATTACHED, stdout)
 
     def tier(self):
         return re.search(r"\bconnect=(\w+)", self.ready_line)[1]

@@ -79,6 +79,59 @@ def failures(results):
                 yield start + [f"{cost:,}", more, own, str(result.get("ring_lost", ""))]
 
 
+def routed(results, part):
+    """Each figure beside the one of the same packets without porttrace."""
+    rows = of(results, part)
+    bases = {(release(row), row["way"]): row["ns"] for row in rows if row["subject"] == "nothing" and "ns" in row}
+    for row in rows:
+        start = [release(row), row["way"], name(row), row.get("conntrack", ""), row.get("evictions", "")]
+        if "error" in row:
+            yield row, start + failed(row, 2)
+            continue
+        base = bases.get((release(row), row["way"]))
+        more = f"{row['ns'] - base:+,}" if base is not None and row["subject"] != "nothing" else ""
+        yield row, start + [f"{row['ns']:,}", more]
+
+
+def flows(results):
+    for _, columns in routed(results, "flows"):
+        yield columns
+
+
+def drops(results):
+    for row, columns in routed(results, "drops"):
+        own = f"{row['own_ns'] / 1000:.2f}" if "own_ns" in row else ""
+        yield columns + [own, str(row.get("ring_lost", ""))]
+
+
+def visits(results):
+    for result in of(results, "visits"):
+        start = [release(result), result["way"]]
+        if "error" in result:
+            yield start + failed(result, 2)
+            continue
+        each = {reason: visits / result["count"] for reason, visits in result["visits"].items()}
+        reasons = ", ".join(f"{reason} {number:.2f}" for reason, number in each.items())
+        yield start + [f"{sum(each.values()):.2f}", reasons]
+
+
+def pods(results):
+    rows = of(results, "pods")
+    alone = [row for row in rows if row["subject"] == "nothing" and "error" not in row]
+    bases = {(release(row), row["pods"]): row["busy_ns_per_s"] for row in alone}
+    for row in rows:
+        start = [release(row), str(row["pods"]), name(row), row.get("conntrack", ""), row.get("evictions", "")]
+        if "error" in row:
+            yield start + failed(row, 4)
+            continue
+        base = bases.get((release(row), row["pods"]))
+        busy = row["busy_ns_per_s"]
+        own = f"{row['own_ns_per_s'] / 1e6:.3f}" if "own_ns_per_s" in row else ""
+        more = f"{(busy - base) / 1e6:+.3f}" if base is not None and own else ""
+        resident = f"{row['resident_kib'] * 1024 / 1e6:.2f}" if own else ""
+        yield start + [own, f"{busy / 1e6:.3f}", more, resident]
+
+
 def startup(results):
     for kernel in dict.fromkeys(map(release, of(results, "startup"))):
         rows = [result for result in of(results, "startup") if release(result) == kernel]
@@ -130,6 +183,27 @@ TABLES = (
         "One connect that fails: CPU of the client, and porttrace's own (icount: instructions; native: ns)",
         ["kernel", "attached", "tier", "client", "added", "porttrace, CPU s per million", "ring lost"],
         failures,
+    ),
+    (
+        "From a pod through its node to the outside, with masquerade: instructions of one that works (medians, -icount)",
+        ["kernel", "what", "attached", "conntrack", "evictions", "instructions", "added"],
+        flows,
+    ),
+    (
+        "Visits of kfree_skb for each of them",
+        ["kernel", "what", "visits", "by reason"],
+        visits,
+    ),
+    (
+        "A datagram that the node drops: instructions of one (medians, -icount), and porttrace's own",
+        ["kernel", "dropped by", "attached", "conntrack", "evictions", "sender", "added", "porttrace, CPU s per million",
+         "ring lost"],  # fmt: skip
+        drops,
+    ),
+    (
+        "A node where nothing happens, with that many pods of two devices each: CPU ms per second (-icount; 1 CPU)",
+        ["kernel", "pods", "attached", "conntrack", "evictions", "porttrace", "all tasks", "added", "resident, MB"],
+        pods,
     ),
     (
         "Start-up in a virtual machine, from exec until it says that it is attached, s",

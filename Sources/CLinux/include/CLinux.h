@@ -7,7 +7,11 @@
 #define CLINUX_H
 
 #include <getopt.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -40,6 +44,9 @@ pid_t linux_fork(void);
 
 /* Gives this process a mount namespace of its own, a copy. 0, or -1 with errno. */
 int linux_unshare_mounts(void);
+
+/* Takes this thread, and no other, into an open network namespace. 0, or -1 with errno. */
+int linux_enter_network_namespace(int descriptor);
 
 /* Swift cannot import the variadic prctl(). Kills this process when its parent ends. */
 int linux_die_with_parent(void);

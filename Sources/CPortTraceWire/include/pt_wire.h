@@ -17,17 +17,30 @@
 #define PT_MAX_KEYS 32768
 #define PT_MAX_FOLDED 1024
 
-/* Event types, in the order of the contract. */
+/* What happened. */
 enum pt_kind {
 	PT_KIND_CONNECT_EXHAUSTED = 1,
 	PT_KIND_CONNECT_CONFLICT = 2,
 	PT_KIND_BIND_EXHAUSTED = 3,
+	PT_KIND_CONNTRACK_TABLE_FULL = 4,
+	PT_KIND_CONNTRACK_EVICTED = 5,
+	PT_KIND_CONNTRACK_INSERT_FAILED = 6,
+	/*
+	 * The reply tuple of a source-NATed flow was taken when it was to be inserted. User space tells whether the
+	 * range was spent (snat_exhausted) or two flows chose one port (conntrack_insert_failed, race).
+	 */
+	PT_KIND_SNAT_CLASH = 7,
 	PT_KIND_END, /* first value that is no kind */
 };
 
 enum pt_cause {
-	PT_CAUSE_PORT_RANGE = 1,
-	PT_CAUSE_TUPLE_TAKEN = 2,
+	PT_CAUSE_PORT_RANGE = 1,  /* connect_exhausted, bind_exhausted */
+	PT_CAUSE_TUPLE_TAKEN = 2, /* connect_conflict */
+	PT_CAUSE_TABLE_FULL = 3,  /* conntrack_table_full, conntrack_evicted */
+	PT_CAUSE_RACE = 4,	  /* conntrack_insert_failed, as the three after it; snat clash */
+	PT_CAUSE_CHAIN_TOO_LONG = 5,
+	PT_CAUSE_DYING = 6,
+	PT_CAUSE_NO_MEMORY = 7,
 	PT_CAUSE_END,
 };
 
@@ -39,6 +52,16 @@ enum pt_tier {
 	PT_TIER_END,
 };
 
+/* How the owner was found: `attribution` in the contract. */
+enum pt_attribution {
+	PT_ATTRIBUTION_NONE = 0,   /* no owner */
+	PT_ATTRIBUTION_TASK = 1,   /* the failing task */
+	PT_ATTRIBUTION_SOCKET = 2, /* the creator of the packet's, or the failing, socket */
+	PT_ATTRIBUTION_TUPLE = 3,  /* the one socket that fits address, protocol and port */
+	PT_ATTRIBUTION_NETNS = 4,  /* owner_netns_id has the address: the pod, not who in it */
+	PT_ATTRIBUTION_END,
+};
+
 /* Address family of pt_key; 0 where no address is known. A v4-mapped socket is IPv4. */
 enum pt_family {
 	PT_FAMILY_NONE = 0,
@@ -47,30 +70,44 @@ enum pt_family {
 };
 
 enum pt_flag {
-	PT_FLAG_SRC = 1 << 0,	 /* src_addr is known */
-	PT_FLAG_DST = 1 << 1,	 /* dst_addr and dst_port_be16 are known */
-	PT_FLAG_FOLDED = 1 << 2, /* map full: kind, cause, cgroup, netns and proto only */
-	PT_FLAG_OTHER = 1 << 3,	 /* folded map full too: kind only */
-	PT_FLAG_SOCKET = 1 << 4, /* owner is the socket's creator (a kernel thread failed) */
+	PT_FLAG_SRC = 1 << 0,	   /* src_addr is known */
+	PT_FLAG_DST = 1 << 1,	   /* dst_addr and dst_port_be16 are known */
+	PT_FLAG_FOLDED = 1 << 2,   /* map full: kind, cause, cgroup, netns, proto, attribution and tier only */
+	PT_FLAG_OTHER = 1 << 3,	   /* folded map full too: kind only */
+	PT_FLAG_NAT = 1 << 4,	   /* nat_addr and, in the detail, nat_port_be16 are known */
+	PT_FLAG_BACKEND = 1 << 5,  /* backend_addr and backend_port_be16 are known */
+	PT_FLAG_OUTBOUND = 1 << 6, /* conntrack: the opener is on this node */
+	PT_FLAG_INBOUND = 1 << 7,  /* conntrack: it is not */
 };
 
-/* What failures are counted by. Zero in every byte that is not used: it is hashed whole. */
+/*
+ * What failures are counted by. Zero in every byte that is not used: it is hashed whole.
+ *
+ * Conntrack's source and destination are the original tuple, before any NAT. ICMP has type and code in place of the
+ * destination port, in that order of bytes.
+ */
 struct pt_key {
 	unsigned long long cgroup_id; /* cgroup2 id (kernfs node); 0 unknown */
 	unsigned long long start_ns;  /* the process's start, CLOCK_BOOTTIME; 0 without process */
 	unsigned int tgid;	      /* process id in the initial pid namespace; 0 without process */
-	unsigned int netns_id;	      /* inode of the socket's network namespace; 0 unknown */
+	unsigned int netns_id;	      /* network namespace, inode: the socket's, or whose table it is; 0 unknown */
+	unsigned int owner_netns_id;  /* conntrack: the namespace that has the owner's address; 0 unknown */
+	unsigned short zone;	      /* conntrack zone of the entry */
+	unsigned short error;	      /* positive errno that the caller gets; 0 unknown */
 	unsigned char src_addr[16];
 	unsigned char dst_addr[16];
+	unsigned char nat_addr[16];	/* the address that source NAT chose */
+	unsigned char backend_addr[16]; /* where destination NAT led */
 	unsigned short dst_port_be16;
-	unsigned short error; /* positive errno that the caller gets; 0 unknown */
-	unsigned char kind;   /* enum pt_kind */
-	unsigned char cause;  /* enum pt_cause; 0 with PT_FLAG_OTHER */
-	unsigned char proto;  /* IPPROTO_*; 0 unknown */
-	unsigned char family; /* enum pt_family */
-	unsigned char tier;   /* enum pt_tier */
-	unsigned char flags;  /* enum pt_flag */
-	unsigned char unused[6];
+	unsigned short backend_port_be16;
+	unsigned char kind;	   /* enum pt_kind */
+	unsigned char cause;	   /* enum pt_cause; 0 with PT_FLAG_OTHER */
+	unsigned char proto;	   /* IPPROTO_*; 0 unknown */
+	unsigned char family;	   /* enum pt_family */
+	unsigned char tier;	   /* enum pt_tier */
+	unsigned char attribution; /* enum pt_attribution */
+	unsigned char flags;	   /* enum pt_flag */
+	unsigned char unused[5];
 };
 
 /* What is known beyond the key, from the first failure of a line. */
@@ -78,10 +115,12 @@ struct pt_detail {
 	unsigned int tid;	      /* thread id, initial pid namespace; 0 without process */
 	unsigned int uid;	      /* real uid, initial user namespace */
 	char comm[PT_COMM_LEN];	      /* the thread group leader's; any bytes, NUL-terminated */
-	unsigned short src_port_be16; /* 0: none was assigned */
+	unsigned short src_port_be16; /* 0: none was assigned; the id for ICMP */
 	unsigned short port_low;      /* port range in force, both ends usable; 0, 0 unknown */
 	unsigned short port_high;
-	unsigned short unused;
+	unsigned short nat_port_be16; /* the port, or ICMP's id, that source NAT chose */
+	unsigned int limit;	      /* nf_conntrack_max; 0 unknown */
+	unsigned int unused;
 };
 
 /* The ring buffer's record: one failure, shown at once. */
@@ -111,10 +150,10 @@ struct pt_control {
 	unsigned long long unremembered; /* connects whose state before could not be kept */
 };
 
-_Static_assert(sizeof(struct pt_key) == 72, "pt_key");
-_Static_assert(sizeof(struct pt_detail) == 32, "pt_detail");
-_Static_assert(sizeof(struct pt_sample) == 120, "pt_sample");
-_Static_assert(sizeof(struct pt_count) == 64, "pt_count");
+_Static_assert(sizeof(struct pt_key) == 112, "pt_key");
+_Static_assert(sizeof(struct pt_detail) == 40, "pt_detail");
+_Static_assert(sizeof(struct pt_sample) == 168, "pt_sample");
+_Static_assert(sizeof(struct pt_count) == 72, "pt_count");
 _Static_assert(sizeof(struct pt_control) == 32, "pt_control");
 
 #endif

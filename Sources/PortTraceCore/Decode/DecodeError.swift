@@ -5,6 +5,7 @@ enum DecodeError: Error, Equatable {
     case cause(UInt8)
     case tier(UInt8)
     case family(UInt8)
+    case attribution(UInt8)
     case flags(UInt8)
     /// More samples than failures, or more failures than can be.
     case count(UInt64, sampled: UInt64)
@@ -18,7 +19,8 @@ extension DecodeError: CustomStringConvertible {
         case .cause(let value): "cause \(value) does not belong to its kind"
         case .tier(let value): "unknown tier \(value)"
         case .family(let value): "unknown address family \(value)"
-        case .flags(let value): "unknown or contradicting flags \(value)"
+        case .attribution(let value): "attribution \(value) is unknown or does not fit the owner"
+        case .flags(let value): "contradicting flags \(value)"
         case .count(let count, let sampled): "\(sampled) samples of \(count) failures"
         }
     }

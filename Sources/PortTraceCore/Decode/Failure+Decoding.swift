@@ -3,74 +3,138 @@ internal import CPortTraceWire
 extension Failure {
     /// Reads a key and what is known beyond it.
     ///
-    /// - Throws: ``DecodeError`` for a value that the header does not know: `kind`, `cause`, `tier`, `family`
-    ///   or `flags`.
+    /// - Throws: ``DecodeError`` for a value that the header does not know, or that contradicts the others: `kind`,
+    ///   `cause`, `tier`, `family`, `attribution` or `flags`.
     init(key: pt_key, detail: pt_detail) throws(DecodeError) {
-        switch UInt32(key.kind) {
-        case PT_KIND_CONNECT_EXHAUSTED.rawValue: type = .connectExhausted
-        case PT_KIND_CONNECT_CONFLICT.rawValue: type = .connectConflict
-        case PT_KIND_BIND_EXHAUSTED.rawValue: type = .bindExhausted
-        default: throw .kind(key.kind)
-        }
+        let flags = Flags(rawValue: key.flags)
+        let folding = try Failure.folding(flags)
+        try self.init(kindOf: key, folding: folding)
+        self.folding = folding
 
-        let flags = UInt32(key.flags)
-        guard flags & ~Failure.knownFlags == 0 else { throw .flags(key.flags) }
-        if flags & PT_FLAG_OTHER.rawValue != 0 {
-            folding = .wholly
-        } else if flags & PT_FLAG_FOLDED.rawValue != 0 {
-            folding = .partly
-        } else {
-            folding = .none
-        }
-
-        let cause = type == .connectConflict ? PT_CAUSE_TUPLE_TAKEN : PT_CAUSE_PORT_RANGE
-        guard UInt32(key.cause) == cause.rawValue || (folding == .wholly && key.cause == 0) else {
-            throw .cause(key.cause)
-        }
-
-        probe = Probe(rawValue: key.tier)
+        // What has its number on the wire, not the kernel's own counter.
+        probe = key.tier < UInt8(PT_TIER_END.rawValue) ? Probe(rawValue: key.tier) : nil
         if probe == nil, key.tier != 0 || folding == .none { throw .tier(key.tier) }
+        attribution = Attribution(rawValue: key.attribution)
+        if attribution == nil, key.attribution != 0 { throw .attribution(key.attribution) }
 
-        family = IPFamily(rawValue: key.family)
+        let family = IPFamily(rawValue: key.family)
         if family == nil, UInt32(key.family) != PT_FAMILY_NONE.rawValue { throw .family(key.family) }
 
-        let whole = folding == .none
-        ownerIsCreator = flags & PT_FLAG_SOCKET.rawValue != 0
-        cgroupID = folding == .wholly ? 0 : key.cgroup_id
-        netnsID = folding == .wholly ? 0 : key.netns_id
-        proto = folding == .wholly ? 0 : key.proto
-        error = whole ? key.error : 0
-        // The contract: always this one for connect(), also where the key's own was given up.
-        if type != .bindExhausted, error == 0 { error = ErrorNumber.addressNotAvailable }
-
-        sourcePort = whole ? UInt16(bigEndian: detail.src_port_be16) : 0
-        destinationPort = 0
-        if !whole {
-            family = nil
-        } else if let family {
-            if flags & PT_FLAG_SRC.rawValue != 0 { source = IPAddress(family, bytes: key.src_addr) }
-            if flags & PT_FLAG_DST.rawValue != 0 {
-                destination = IPAddress(family, bytes: key.dst_addr)
-                destinationPort = UInt16(bigEndian: key.dst_port_be16)
-            }
-        } else if flags & (PT_FLAG_SRC.rawValue | PT_FLAG_DST.rawValue) != 0 {
-            throw .flags(key.flags)
+        switch folding {
+        case .none:
+            self.family = family
+            try readWhole(key, detail, flags)
+        case .partly:
+            cgroupID = key.cgroup_id
+            netnsID = key.netns_id
+            proto = key.proto
+        case .wholly: attribution = nil
         }
+        // Whose it is and how that was found go together; a namespace is nobody in it.
+        if attribution == nil, cgroupID != 0 || process != nil { throw .attribution(key.attribution) }
+        if attribution == .netns, process != nil { throw .attribution(key.attribution) }
+        // The contract: always this one for connect(), also where the key's own was given up.
+        if type == .connectExhausted || type == .connectConflict, error == 0 {
+            error = ErrorNumber.addressNotAvailable
+        }
+    }
 
-        if whole, !ownerIsCreator, key.tgid != 0 {
+    private static func folding(_ flags: Flags) throws(DecodeError) -> Folding {
+        if flags.contains(.other) {
+            guard flags.isSubset(of: [.folded, .other]) else { throw .flags(flags.rawValue) }
+            return .wholly
+        }
+        if flags.contains(.folded) {
+            guard flags == .folded else { throw .flags(flags.rawValue) }
+            return .partly
+        }
+        return .none
+    }
+
+    private mutating func readWhole(_ key: pt_key, _ detail: pt_detail, _ flags: Flags) throws(DecodeError) {
+        cgroupID = key.cgroup_id
+        netnsID = key.netns_id
+        error = key.error
+        proto = key.proto
+        if key.tgid != 0 {
             process = FailingProcess(
                 pid: key.tgid, tid: detail.tid, uid: detail.uid, comm: Comm(record: detail.comm))
         }
-        // The kernel reads it while someone may be writing it: a range that is none is not known.
-        if whole, detail.port_high != 0, detail.port_low <= detail.port_high {
-            portRange = PortRange(low: detail.port_low, high: detail.port_high)
+
+        sourcePort = UInt16(bigEndian: detail.src_port_be16)
+        if let family {
+            if flags.contains(.source) { source = IPAddress(family, bytes: key.src_addr) }
+            if flags.contains(.destination) {
+                destination = IPAddress(family, bytes: key.dst_addr)
+                destinationPort = UInt16(bigEndian: key.dst_port_be16)
+            }
+        } else if !flags.isDisjoint(with: .addresses) {
+            throw .flags(key.flags)
+        }
+        if type.isConntrack {
+            try readConntrack(key, detail, flags)
+        } else {
+            guard flags.isDisjoint(with: .conntrack) else { throw .flags(key.flags) }
+            // The kernel reads it while someone may be writing it: a range that is none is not known.
+            if detail.port_high != 0, detail.port_low <= detail.port_high {
+                portRange = PortRange(low: detail.port_low, high: detail.port_high)
+            }
         }
     }
 
-    private static var knownFlags: UInt32 {
-        PT_FLAG_SRC.rawValue | PT_FLAG_DST.rawValue | PT_FLAG_FOLDED.rawValue | PT_FLAG_OTHER.rawValue
-            | PT_FLAG_SOCKET.rawValue
+    private mutating func readConntrack(_ key: pt_key, _ detail: pt_detail, _ flags: Flags) throws(DecodeError) {
+        ownerNetnsID = key.owner_netns_id
+        zone = key.zone
+        switch (flags.contains(.outbound), flags.contains(.inbound)) {
+        case (false, false): break
+        case (true, false): direction = .outbound
+        case (false, true): direction = .inbound
+        case (true, true): throw .flags(key.flags)
+        }
+        if type == .conntrackTableFull || type == .conntrackEvicted { limit = detail.limit }
+        if let family {
+            if flags.contains(.nat) {
+                nat = Endpoint(
+                    address: IPAddress(family, bytes: key.nat_addr), port: UInt16(bigEndian: detail.nat_port_be16))
+            }
+            if flags.contains(.backend) {
+                backend = Endpoint(
+                    address: IPAddress(family, bytes: key.backend_addr),
+                    port: UInt16(bigEndian: key.backend_port_be16))
+            }
+        }
+        if isClash, !flags.isSuperset(of: [.source, .destination, .nat]) { throw .flags(key.flags) }
+        if TransportProtocol.isICMP(proto) {
+            // The type and code are the destination's two bytes in that order, the id the source's.
+            if destination != nil {
+                icmp = ICMPMessage(
+                    type: UInt8(destinationPort >> 8), code: UInt8(destinationPort & 0xff), id: sourcePort)
+            }
+            (sourcePort, destinationPort) = (0, 0)
+        }
     }
+}
+
+/// `enum pt_flag`.
+private struct Flags: OptionSet {
+    var rawValue: UInt8
+
+    static let source = Flags(PT_FLAG_SRC)
+    static let destination = Flags(PT_FLAG_DST)
+    static let folded = Flags(PT_FLAG_FOLDED)
+    static let other = Flags(PT_FLAG_OTHER)
+    static let nat = Flags(PT_FLAG_NAT)
+    static let backend = Flags(PT_FLAG_BACKEND)
+    static let outbound = Flags(PT_FLAG_OUTBOUND)
+    static let inbound = Flags(PT_FLAG_INBOUND)
+
+    /// Those that need an address family.
+    static let addresses: Flags = [.source, .destination, .nat, .backend]
+    /// Those of conntrack's kinds only.
+    static let conntrack: Flags = [.nat, .backend, .outbound, .inbound]
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+    private init(_ flag: pt_flag) { rawValue = UInt8(flag.rawValue) }
 }
 
 extension IPAddress {

@@ -13,4 +13,10 @@ public struct Clock: Sendable {
         let (sum, overflow) = Int64(clamping: nanoseconds).addingReportingOverflow(utcOffsetNanoseconds)
         return overflow ? .max : max(sum, 0)
     }
+
+    /// The monotonic time of a UTC one, both in nanoseconds; from 1 on.
+    func monotonic(utc nanoseconds: Int64) -> UInt64 {
+        let (difference, overflow) = nanoseconds.subtractingReportingOverflow(utcOffsetNanoseconds)
+        return overflow ? 1 : UInt64(max(difference, 1))
+    }
 }

@@ -4,6 +4,9 @@ struct Comm: Hashable, Sendable {
     private var first: UInt64
     private var second: UInt64
 
+    /// Numbers that are the same for the same name alone.
+    var words: [UInt64] { [first, second] }
+
     /// The name in a record's sixteen bytes, given as two little-endian words.
     init(littleEndian first: UInt64, _ second: UInt64) {
         if let end = Comm.endOfText(first) {

@@ -6,13 +6,32 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     case connectConflict
     /// bind to port 0, listen() or autobind found no free port.
     case bindExhausted
+    /// A packet that would start a flow was dropped: the conntrack table is full.
+    case conntrackTableFull
+    /// A conntrack entry was evicted to make room.
+    case conntrackEvicted
+    /// No free source port for a NAT mapping.
+    case snatExhausted
+    /// A conntrack entry could not be made or inserted.
+    case conntrackInsertFailed
     /// Something that porttrace could not deliver or see.
     case lost
     /// The last line of a run.
     case summary
 
     /// The types that stand for failures, in the contract's order.
-    public static let failures: [EventType] = [.connectExhausted, .connectConflict, .bindExhausted]
+    public static let failures: [EventType] = [
+        .connectExhausted, .connectConflict, .bindExhausted, .conntrackTableFull, .conntrackEvicted, .snatExhausted,
+        .conntrackInsertFailed,
+    ]
+
+    /// Whether conntrack failed, not a socket's call.
+    var isConntrack: Bool {
+        switch self {
+        case .conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed: true
+        case .connectExhausted, .connectConflict, .bindExhausted, .lost, .summary: false
+        }
+    }
 
     /// The name in the contract, as in NDJSON and `--kind`.
     public var name: StaticString {
@@ -20,6 +39,10 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .connectExhausted: "connect_exhausted"
         case .connectConflict: "connect_conflict"
         case .bindExhausted: "bind_exhausted"
+        case .conntrackTableFull: "conntrack_table_full"
+        case .conntrackEvicted: "conntrack_evicted"
+        case .snatExhausted: "snat_exhausted"
+        case .conntrackInsertFailed: "conntrack_insert_failed"
         case .lost: "lost"
         case .summary: "summary"
         }
@@ -31,6 +54,10 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .connectExhausted: "ports exhausted"
         case .connectConflict: "tuple taken"
         case .bindExhausted: "bind exhausted"
+        case .conntrackTableFull: "conntrack full"
+        case .conntrackEvicted: "conntrack evicted"
+        case .snatExhausted: "SNAT exhausted"
+        case .conntrackInsertFailed: "insert failed"
         case .lost: "lost"
         case .summary: "summary"
         }

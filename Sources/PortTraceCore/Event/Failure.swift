@@ -1,36 +1,103 @@
 /// One failure, or several of one key: what the kernel's record says, in types.
 struct Failure {
     var type: EventType
-    var folding: Folding
+    /// Nil only where the map was full and the type has several.
+    var cause: Cause?
+    /// A clash of source NAT that waits for its verdict; `conntrack_insert_failed` and `race` until then.
+    var isClash = false
+    var folding = Folding.none
     /// What saw it; nil only where the map was full.
     var probe: Probe?
-    /// The owner is the socket's creator: a kernel thread failed.
-    var ownerIsCreator: Bool
+    /// How its owner was found; nil: it has none.
+    var attribution: Attribution?
     /// The cgroup's id in the cgroup2 hierarchy; 0 unknown.
-    var cgroupID: UInt64
-    /// The inode of the socket's network namespace; 0 unknown.
-    var netnsID: UInt32
+    var cgroupID: UInt64 = 0
+    /// The inode of the network namespace, the socket's or the conntrack table's; 0 unknown.
+    var netnsID: UInt32 = 0
+    /// Conntrack: the inode of the network namespace that has the owner's address; 0 unknown.
+    var ownerNetnsID: UInt32 = 0
+    /// The conntrack zone.
+    var zone: UInt16 = 0
     /// The errno that the caller gets, positive; 0 unknown.
-    var error: UInt16
+    var error: UInt16 = 0
     /// `IPPROTO_*`; 0 unknown.
-    var proto: UInt8
+    var proto: UInt8 = 0
     var family: IPFamily?
+    /// Conntrack's source and destination are those before any NAT.
     var source: IPAddress?
-    /// In host byte order; 0: none was assigned.
-    var sourcePort: UInt16
+    /// In host byte order; 0: none was assigned, or the protocol has none.
+    var sourcePort: UInt16 = 0
     var destination: IPAddress?
     /// In host byte order; 0: the protocol has none.
-    var destinationPort: UInt16
-    /// The failing process; nil for a kernel thread and where the map was full.
+    var destinationPort: UInt16 = 0
+    /// Conntrack: what ICMP and ICMPv6 have in place of ports.
+    var icmp: ICMPMessage?
+    /// Conntrack: who opened the flow; nil unknown.
+    var direction: Direction?
+    /// Conntrack: what source NAT chose; nil where there is none.
+    var nat: Endpoint?
+    /// Conntrack: where destination NAT led; nil where there is none.
+    var backend: Endpoint?
+    /// nf_conntrack_max, or the usable ports of an exhausted NAT address; 0 unknown.
+    var limit: UInt32 = 0
+    /// What shows that NAT ports were exhausted; nil for other types.
+    var evidence: NATExhaustion?
+    /// The failing process; nil for a kernel thread, where it is not known, and where the map was full.
     var process: FailingProcess?
     /// The ports in force; nil unknown.
     var portRange: PortRange?
+
+    init(type: EventType, cause: Cause?) {
+        self.type = type
+        self.cause = cause
+    }
+}
+
+extension Failure {
+    /// Whether anything is known of whose it is.
+    var hasOwner: Bool {
+        cgroupID != 0 || process != nil || ownerNetns != 0
+    }
+
+    /// The network namespace that stands for the owner, an inode; 0: none does.
+    var ownerNetns: UInt32 { attribution == .netns ? ownerNetnsID : 0 }
+
+    /// Whether a kernel thread failed, for a socket's creator.
+    var isKernels: Bool { attribution == .socket && process == nil && !type.isConntrack }
 }
 
 /// Ports from `low` to `high`, both ends included.
 struct PortRange: Equatable {
     var low: UInt16
     var high: UInt16
+}
+
+/// An address and its port in host byte order; 0: the protocol has none.
+struct Endpoint: Equatable {
+    var address: IPAddress
+    var port: UInt16
+}
+
+/// What tells ICMP's flows apart. The id is in host byte order.
+struct ICMPMessage: Equatable {
+    var type: UInt8
+    var code: UInt8
+    var id: UInt16
+}
+
+/// Who opened a flow: the contract's `detail.direction`.
+enum Direction {
+    /// Somebody on this node.
+    case outbound
+    case inbound
+
+    /// The name in the contract.
+    var name: StaticString {
+        switch self {
+        case .outbound: "outbound"
+        case .inbound: "inbound"
+        }
+    }
 }
 
 /// The process that failed, as seen from the initial namespaces.

@@ -1,5 +1,5 @@
 /// The family of an address or socket.
-enum IPFamily: UInt8 {
+public enum IPFamily: UInt8, Sendable {
     case ipv4 = 4
     case ipv6 = 6
 
@@ -22,20 +22,20 @@ enum IPFamily: UInt8 {
 
 /// An IPv4 or IPv6 address as numbers: `high` holds the first eight bytes of IPv6, `low` the last eight, or
 /// IPv4's four.
-struct IPAddress: Hashable {
-    var family: IPFamily
-    var high: UInt64
-    var low: UInt64
+public struct IPAddress: Hashable, Sendable {
+    public var family: IPFamily
+    public var high: UInt64
+    public var low: UInt64
 
     /// An IPv4 address from its number in host byte order.
-    init(ipv4 number: UInt32) {
+    public init(ipv4 number: UInt32) {
         family = .ipv4
         high = 0
         low = UInt64(number)
     }
 
     /// An IPv6 address from its two halves in host byte order.
-    init(ipv6High high: UInt64, low: UInt64) {
+    public init(ipv6High high: UInt64, low: UInt64) {
         family = .ipv6
         self.high = high
         self.low = low

@@ -3,6 +3,8 @@ enum Probe: UInt8 {
     case fentry = 1
     case kprobe = 2
     case tracepoint = 3
+    /// The kernel's own counter; not of a record.
+    case counter
 
     /// The name in the contract.
     var name: StaticString {
@@ -10,6 +12,7 @@ enum Probe: UInt8 {
         case .fentry: "fentry"
         case .kprobe: "kprobe"
         case .tracepoint: "tracepoint"
+        case .counter: "counter"
         }
     }
 }
@@ -18,7 +21,7 @@ enum Probe: UInt8 {
 enum Folding: UInt8 {
     /// Nothing: the whole key is known.
     case none
-    /// Only type, cgroup, network namespace and protocol are known.
+    /// Only type, cause, cgroup, network namespace and protocol are known, and what saw it.
     case partly
     /// Only the type is known.
     case wholly

@@ -1,5 +1,13 @@
 /// The names of `IPPROTO_*` numbers (linux/in.h) that the contract uses.
 enum TransportProtocol {
+    static let icmp: UInt8 = 1
+    static let tcp: UInt8 = 6
+    static let udp: UInt8 = 17
+    static let icmpv6: UInt8 = 58
+
+    /// Whether flows are told apart by type, code and id in place of ports.
+    static func isICMP(_ number: UInt8) -> Bool { number == icmp || number == icmpv6 }
+
     /// The name of a protocol number, nil where it is shown as a number.
     static func name(of number: UInt8) -> StaticString? {
         switch number {

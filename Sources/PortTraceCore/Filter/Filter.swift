@@ -99,10 +99,11 @@ extension Filter {
 
     /// What all options say of a failure.
     ///
-    /// - Parameter cgroup: what ``evaluate(cgroup:)`` said of its cgroup.
-    func evaluate(_ failure: borrowing Failure, cgroup: Verdict) -> Verdict {
+    /// - Parameters:
+    ///   - type: what it is, or may turn out to be.
+    ///   - cgroup: what ``evaluate(cgroup:)`` said of its cgroup.
+    func evaluate(_ failure: borrowing Failure, as type: EventType, cgroup: Verdict) -> Verdict {
         if isEmpty { return .pass }
-        let type = failure.type
         if !types.isEmpty, !types.contains(type) { return .reject }
         var verdict = cgroup
         if !pids.isEmpty || !comms.isEmpty {

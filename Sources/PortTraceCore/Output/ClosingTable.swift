@@ -6,8 +6,9 @@ struct ClosingTable {
     private struct Pair: Hashable {
         var type: EventType
         var folding: Folding
-        var isCreator: Bool
+        var isKernels: Bool
         var cgroupID: UInt64
+        var ownerNetns: UInt32
         var comm: Comm?
         var destination: IPAddress?
         var port: UInt16
@@ -15,8 +16,8 @@ struct ClosingTable {
         var order: [UInt64] {
             [
                 UInt64(type.rawValue), UInt64(folding.rawValue), destination?.high ?? 0, destination?.low ?? 0,
-                UInt64(port), cgroupID,
-            ]
+                UInt64(port), cgroupID, UInt64(ownerNetns), isKernels ? 1 : 0,
+            ] + (comm?.words ?? [])
         }
     }
 
@@ -34,9 +35,9 @@ struct ClosingTable {
     /// Adds failures.
     mutating func insert(_ failure: Failure, count: UInt64) {
         let pair = Pair(
-            type: failure.type, folding: failure.folding, isCreator: failure.ownerIsCreator,
-            cgroupID: failure.cgroupID, comm: failure.process?.comm, destination: failure.destination,
-            port: failure.destinationPort)
+            type: failure.type, folding: failure.folding, isKernels: failure.isKernels,
+            cgroupID: failure.cgroupID, ownerNetns: failure.ownerNetns, comm: failure.process?.comm,
+            destination: failure.destination, port: failure.destinationPort)
         totals[pair, default: Total(count: 0, isAtLeast: dropped > 0)].count += count
         if totals.count > ClosingTable.mostPairs { trim() }
     }
@@ -59,7 +60,8 @@ struct ClosingTable {
         var rows = TextTable(header: ["what", "count", "who", "to"], numbers: [1])
         for (pair, total) in shown {
             let cgroup = pair.cgroupID == 0 ? nil : cgroups.entry(for: pair.cgroupID).text
-            let owner = TextLayout.owner(comm: pair.comm, pid: nil, isCreator: pair.isCreator, cgroup: cgroup)
+            let owner = TextLayout.owner(
+                comm: pair.comm, pid: nil, isKernels: pair.isKernels, cgroup: cgroup, netns: pair.ownerNetns)
             let destination =
                 pair.folding == .none
                 ? TextLayout.endpoint(pair.destination, pair.port) : TerminalText("(map full)")
@@ -118,6 +120,22 @@ struct ClosingTable {
             output.append("not exact: records that could not be read: ")
             output.append(decimal: accounts.undecodable)
             output.append(byte: UInt8(ascii: "\n"))
+        }
+        append(facts.kernel, to: &output)
+    }
+
+    private static let mostMovements = 5
+
+    /// What anybody can check the totals by.
+    private static func append(_ movements: [KernelMovement], to output: inout OutputBuffer) {
+        let read = movements.filter { !$0.counters.isEmpty }
+        for movement in read.prefix(mostMovements) {
+            let counters = movement.counters.map { "\($0.name) +\($0.moved)" }.joined(separator: ", ")
+            let place = movement.netnsID == 0 ? "" : " in netns \(movement.netnsID)"
+            output.append(Array("kernel's counters: \(counters)\(place)\n".utf8))
+        }
+        if read.count > mostMovements {
+            output.append(Array("and \(read.count - mostMovements) more\n".utf8))
         }
     }
 }

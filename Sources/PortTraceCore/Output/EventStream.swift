@@ -3,10 +3,12 @@
 /// How to drive it, on one thread: ``sample(_:)`` for each record of the ring as it comes. At a flush, after the
 /// generation has been switched and the ring consumed, ``row(key:value:generation:)`` or
 /// ``rows(keys:values:count:generation:)`` for each row of the retired maps – the rows of whole keys first, then
-/// the folded ones, then the others – and ``endFlush(generation:)``. At the end ``finish(_:at:)``. Write
-/// ``withPendingBytes(_:)`` out whenever there are any.
+/// the folded ones, then the others – and ``endFlush(generation:)``. Meanwhile ``answer(_:_:at:)`` for each answer of
+/// the ``NATClashReader``; while ``awaitsAnswers`` there must be a next flush, or a wait for them. At the end
+/// ``finish(_:at:)``. Write ``withPendingBytes(_:)`` out whenever there are any.
 ///
-/// No call waits or calls the system, but through the ``CgroupPathSource``. NDJSON allocates nothing for an event.
+/// No call waits or calls the system, but through the ``CgroupPathSource`` and the ``NATClashReader``. NDJSON allocates
+/// nothing for an event.
 /// Rows are given as fast as the reader takes them: what waits is held in memory, about 700 bytes a line.
 public final class EventStream {
     /// How events are shown.
@@ -39,16 +41,19 @@ public final class EventStream {
     private let report: (Diagnostic) -> Void
     private var output = OutputBuffer()
     private var cgroups: CgroupCache
+    private var clashes: HeldClashes
     private var accounts = RunAccounts()
     private var lines: NDJSONLines
     private var text: TextOutput
 
     /// A stream without events.
     ///
-    /// - Parameter report: is called with what is to be said on standard error, at most a few times a run.
+    /// - Parameters:
+    ///   - reader: is asked about clashes of source NAT.
+    ///   - report: is called with what is to be said on standard error, at most a few times a run.
     public init(
         _ configuration: Configuration, clock: Clock, cgroupPaths: any CgroupPathSource,
-        report: @escaping (Diagnostic) -> Void
+        clashes reader: any NATClashReader, report: @escaping (Diagnostic) -> Void
     ) {
         self.clock = clock
         self.report = report
@@ -56,6 +61,7 @@ public final class EventStream {
         filter = configuration.filter
         cgroups = CgroupCache(
             source: cgroupPaths, filter: configuration.filter, forTerminal: configuration.format == .text)
+        clashes = HeldClashes(reader: reader)
         lines = NDJSONLines(node: configuration.node)
         text = TextOutput(each: configuration.each, colour: configuration.colour)
     }
@@ -72,9 +78,10 @@ public final class EventStream {
         } catch {
             return countUndecodable("sample", error)
         }
+        if sample.failure.isClash { return clash(sample) }
         if format == .text, !text.takesSample(sample) { return }
         let cgroup = cgroups.entry(for: sample.failure.cgroupID)
-        let verdict = filter.evaluate(sample.failure, cgroup: cgroup.verdict)
+        let verdict = filter.evaluate(sample.failure, as: sample.failure.type, cgroup: cgroup.verdict)
         if verdict == .undecided { warnOfUndecided(sample.failure.type) }
 
         let time = clock.utc(monotonic: sample.time)
@@ -105,24 +112,16 @@ public final class EventStream {
         } catch {
             return countUndecodable("count", error)
         }
-        switch format {
-        case .ndjson:
-            guard row.rest > 0 else { return }
-            let cgroup = cgroups.entry(for: row.failure.cgroupID)
-            let verdict = filter.evaluate(row.failure, cgroup: cgroup.verdict)
-            count(row.rest, of: row.failure.type, verdict)
-            guard verdict == .pass else { return }
-            lines.append(
-                row.failure, count: row.rest, first: clock.utc(monotonic: row.restFirst),
-                last: row.rest > 1 ? clock.utc(monotonic: max(row.restFirst, row.restLast)) : nil, cgroup: cgroup.json,
-                to: &output)
-        case .text:
-            let remaining = text.remaining(of: row, generation: generation)
-            guard remaining > 0 else { return }
-            let cgroup = cgroups.entry(for: row.failure.cgroupID)
-            let verdict = filter.evaluate(row.failure, cgroup: cgroup.verdict)
-            count(remaining, of: row.failure.type, verdict)
-            if verdict == .pass { text.collect(row, remaining: remaining, generation: generation) }
+        var held = HeldClash(
+            key: row.key, failure: row.failure, count: row.rest, first: row.restFirst, last: row.restLast,
+            generation: generation)
+        if format == .text { held.count = text.remaining(of: row, generation: generation) }
+        guard held.count > 0 else { return }
+        if format == .text { held.first = text.time(of: row, generation: generation) }
+        if row.failure.isClash {
+            clash(held)
+        } else {
+            show(held.failure, count: held.count, first: held.first, last: held.last)
         }
     }
 
@@ -145,8 +144,37 @@ public final class EventStream {
         }
     }
 
+    /// Takes what a counter of the kernel's own tells and no record does: failures without owner and tuple.
+    ///
+    /// - Parameters:
+    ///   - netnsID: the inode of the namespace whose counter it is; 0 unknown.
+    ///   - count: how many; nothing happens for 0.
+    ///   - time: UTC in nanoseconds since 1970.
+    ///   - limit: nf_conntrack_max, for a full table and evictions; nil unknown.
+    public func counted(
+        _ type: EventType, cause: Cause, netnsID: UInt32, count: UInt64, at time: Int64, limit: UInt32? = nil
+    ) {
+        guard count > 0 else { return }
+        var failure = Failure(type: type, cause: cause)
+        failure.probe = .counter
+        failure.netnsID = netnsID
+        failure.limit = limit ?? 0
+        let cgroup = cgroups.entry(for: 0)
+        let verdict = filter.evaluate(failure, as: type, cgroup: cgroup.verdict)
+        self.count(count, of: type, verdict)
+        guard verdict == .pass else { return }
+        switch format {
+        case .ndjson:
+            lines.append(failure, count: count, first: max(time, 0), last: nil, cgroup: cgroup.json, to: &output)
+        case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time))
+        }
+    }
+
     /// Ends a flush: all rows of the generation have been given. In text the interval's lines are written now.
+    ///
+    /// Clashes that have waited since a generation before are races.
     public func endFlush(generation: UInt32) {
+        for held in clashes.endInterval(generation: generation) { show(held, .race) }
         if format == .text {
             text.endInterval(generation: generation, clock: clock, cgroups: &cgroups, to: &output)
         }
@@ -180,9 +208,80 @@ public final class EventStream {
                     severity: .error,
                     message: "\(accounts.undecodable) records of the kernel's could not be read in all"))
         }
+        for held in clashes.removeAll() { show(held, .race) }
         switch format {
         case .ndjson: lines.append(summary: accounts, of: facts, at: time, to: &output)
-        case .text: text.finish(accounts, facts, cgroups: &cgroups, to: &output)
+        case .text: text.finish(accounts, facts, clock: clock, cgroups: &cgroups, to: &output)
+        }
+    }
+
+    // MARK: Clashes of source NAT
+
+    /// Takes an answer of the ``NATClashReader``: what has waited for it is shown now.
+    ///
+    /// - Parameters:
+    ///   - evidence: nil: it could not be read.
+    ///   - time: when the evidence had been read, or later; CLOCK_MONOTONIC, nanoseconds.
+    public func answer(_ clash: NATClash, _ evidence: NATClashEvidence?, at time: UInt64) {
+        guard let (verdict, lines) = clashes.answer(clash, evidence, at: time) else { return }
+        for held in lines { show(held, verdict) }
+    }
+
+    /// Whether lines wait for an answer.
+    public var awaitsAnswers: Bool { !clashes.isEmpty }
+
+    /// Takes a sample of a clash. In text it only asks: the row carries the count.
+    private func clash(_ sample: Sample) {
+        switch format {
+        case .ndjson:
+            clash(
+                HeldClash(
+                    key: sample.key, failure: sample.failure, count: 1, first: sample.time, last: 0,
+                    generation: sample.generation))
+        case .text:
+            text.insertTime(of: sample)
+            guard mayPass(clash: sample.failure), let clash = sample.failure.natClash else { return }
+            _ = clashes.verdict(on: clash, at: sample.time)
+        }
+    }
+
+    private func clash(_ held: HeldClash) {
+        guard mayPass(clash: held.failure) else { return }
+        if let verdict = clashes.take(held) { show(held, verdict) }
+    }
+
+    /// Whether a clash may pass, or be undecided, as either of the types that it may become.
+    private func mayPass(clash failure: Failure) -> Bool {
+        let cgroup = cgroups.entry(for: failure.cgroupID).verdict
+        return filter.evaluate(failure, as: .snatExhausted, cgroup: cgroup) != .reject
+            || filter.evaluate(failure, as: .conntrackInsertFailed, cgroup: cgroup) != .reject
+    }
+
+    private func show(_ held: HeldClash, _ verdict: NATClashVerdict) {
+        var failure = held.failure
+        failure.settle(verdict)
+        show(failure, count: held.count, first: held.first, last: held.last)
+    }
+
+    // MARK: Lines
+
+    /// Counts failures, and shows them where they pass.
+    ///
+    /// - Parameters:
+    ///   - first: when the first of them happened, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    ///   - last: when the last of several happened, likewise.
+    private func show(_ failure: Failure, count: UInt64, first: UInt64, last: UInt64) {
+        let cgroup = cgroups.entry(for: failure.cgroupID)
+        let verdict = filter.evaluate(failure, as: failure.type, cgroup: cgroup.verdict)
+        self.count(count, of: failure.type, verdict)
+        guard verdict == .pass else { return }
+        switch format {
+        case .ndjson:
+            lines.append(
+                failure, count: count, first: clock.utc(monotonic: first),
+                last: count > 1 ? clock.utc(monotonic: max(first, last)) : nil, cgroup: cgroup.json,
+                to: &output)
+        case .text: text.collect(failure, count: count, time: first)
         }
     }
 

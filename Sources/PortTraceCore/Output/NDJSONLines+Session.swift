@@ -34,7 +34,26 @@ extension NDJSONLines {
         output.append("},\"undecided\":{")
         NDJSONLines.append(
             accounts.undecided, of: EventType.failures.filter { accounts.undecided[$0] > 0 }, to: &output)
-        output.append("}}}\n")
+        output.append("},\"kernel\":[")
+        for (index, movement) in facts.kernel.enumerated() {
+            if index > 0 { output.append(byte: UInt8(ascii: ",")) }
+            NDJSONLines.append(movement, to: &output)
+        }
+        output.append("]}}\n")
+    }
+
+    private static func append(_ movement: KernelMovement, to output: inout OutputBuffer) {
+        var separator: StaticString = "{\""
+        func append(_ name: StaticString, _ number: UInt64) {
+            output.append(separator)
+            output.append(name)
+            output.append("\":")
+            output.append(decimal: number)
+            separator = ",\""
+        }
+        if movement.netnsID != 0 { append("netns_id", UInt64(movement.netnsID)) }
+        for (name, moved) in movement.counters { append(name, moved) }
+        output.append(movement.netnsID == 0 && movement.counters.isEmpty ? "{}" : "}")
     }
 
     private static func append(_ counts: TypeCounts, of types: [EventType], to output: inout OutputBuffer) {

@@ -33,14 +33,13 @@ struct NDJSONLines {
         }
         output.append(byte: UInt8(ascii: "\""))
         output.append(node)
-        switch failure.type {
-        case .connectConflict:
-            output.append(",\"type\":\"connect_conflict\",\"cause\":\"tuple_taken\",\"count\":")
-        case .bindExhausted:
-            output.append(",\"type\":\"bind_exhausted\",\"cause\":\"port_range\",\"count\":")
-        default:
-            output.append(",\"type\":\"connect_exhausted\",\"cause\":\"port_range\",\"count\":")
+        output.append(",\"type\":\"")
+        output.append(failure.type.name)
+        if let cause = failure.cause {
+            output.append("\",\"cause\":\"")
+            output.append(cause.name)
         }
+        output.append("\",\"count\":")
         output.append(decimal: count)
         NDJSONLines.appendError(failure.error, to: &output)
         NDJSONLines.appendSocket(failure, to: &output)
@@ -48,15 +47,15 @@ struct NDJSONLines {
         if let process = failure.process { NDJSONLines.append(process, to: &output) }
         NDJSONLines.append(endpoint: ",\"src\":{", failure.source, failure.sourcePort, to: &output)
         NDJSONLines.append(endpoint: ",\"dst\":{", failure.destination, failure.destinationPort, to: &output)
-        if failure.cgroupID != 0 || failure.process != nil {
-            output.append(
-                failure.ownerIsCreator ? ",\"attribution\":\"socket\"" : ",\"attribution\":\"task\"")
+        if failure.hasOwner, let attribution = failure.attribution {
+            output.append(",\"attribution\":\"")
+            output.append(attribution.name)
+            output.append(byte: UInt8(ascii: "\""))
         }
-        switch failure.probe {
-        case .fentry: output.append(",\"probe\":\"fentry\"")
-        case .kprobe: output.append(",\"probe\":\"kprobe\"")
-        case .tracepoint: output.append(",\"probe\":\"tracepoint\"")
-        case nil: break
+        if let probe = failure.probe {
+            output.append(",\"probe\":\"")
+            output.append(probe.name)
+            output.append(byte: UInt8(ascii: "\""))
         }
         NDJSONLines.appendDetail(failure, to: &output)
         output.append("}\n")
@@ -142,17 +141,5 @@ extension NDJSONLines {
             output.append(decimal: UInt64(port))
         }
         output.append(byte: UInt8(ascii: "}"))
-    }
-
-    private static func appendDetail(_ failure: Failure, to output: inout OutputBuffer) {
-        if failure.folding != .none {
-            output.append(",\"detail\":{\"folded\":true}")
-        } else if let range = failure.portRange, failure.type != .connectConflict {
-            output.append(",\"detail\":{\"port_range\":[")
-            output.append(decimal: UInt64(range.low))
-            output.append(byte: UInt8(ascii: ","))
-            output.append(decimal: UInt64(range.high))
-            output.append("]}")
-        }
     }
 }

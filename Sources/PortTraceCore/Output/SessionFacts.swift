@@ -4,10 +4,44 @@ public struct SessionFacts: Sendable {
     public var hooks: [(hook: String, tier: String)]
     /// The failure types that an attached hook would have seen.
     public var attachedTypes: [EventType]
+    /// How far the kernel's own counters moved meanwhile, by namespace.
+    public var kernel: [KernelMovement]
 
-    public init(hooks: [(hook: String, tier: String)], attachedTypes: [EventType]) {
+    public init(
+        hooks: [(hook: String, tier: String)], attachedTypes: [EventType], kernel: [KernelMovement] = []
+    ) {
         self.hooks = hooks
         self.attachedTypes = attachedTypes
+        self.kernel = kernel
+    }
+}
+
+/// How far the kernel's own counters of one network namespace moved during a run; nil: not read.
+public struct KernelMovement: Sendable {
+    /// The namespace's inode; 0 unknown.
+    public var netnsID: UInt32
+    /// Conntrack's `drop`, `insert_failed` and `early_drop`.
+    public var drop: UInt64?
+    public var insertFailed: UInt64?
+    public var earlyDrop: UInt64?
+    /// TCPTimeWaitOverflow.
+    public var twOverflow: UInt64?
+
+    public init(
+        netnsID: UInt32, drop: UInt64? = nil, insertFailed: UInt64? = nil, earlyDrop: UInt64? = nil,
+        twOverflow: UInt64? = nil
+    ) {
+        self.netnsID = netnsID
+        self.drop = drop
+        self.insertFailed = insertFailed
+        self.earlyDrop = earlyDrop
+        self.twOverflow = twOverflow
+    }
+
+    /// What was read, by the contract's names.
+    var counters: [(name: StaticString, moved: UInt64)] {
+        [("drop", drop), ("insert_failed", insertFailed), ("early_drop", earlyDrop), ("tw_overflow", twOverflow)]
+            .compactMap { name, moved in moved.map { (name, $0) } }
     }
 }
 

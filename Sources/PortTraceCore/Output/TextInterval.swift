@@ -55,7 +55,7 @@ struct TextInterval {
         for candidate in candidates { insertShown(candidate.failure) }
         var remaining = rest
         for hash in Set(shownDestinations) where restDestinations.contains(hash) {
-            if let type = EventType(rawValue: UInt8(hash & 7)) { remaining[type]?.destinations -= 1 }
+            if let type = EventType(rawValue: UInt8(hash & typeBits)) { remaining[type]?.destinations -= 1 }
         }
         let result = (
             candidates, EventType.failures.compactMap { type in remaining[type].map { (type: type, $0) } }
@@ -84,10 +84,13 @@ struct TextInterval {
     }
 }
 
-/// A number for a type's destination, nearly always another for another; its lowest three bits are the type.
+/// The bits of a destination's number that are its type.
+private let typeBits: UInt64 = 15
+
+/// A number for a type's destination, nearly always another for another; its lowest bits are the type.
 private func destinationHash(_ failure: Failure) -> UInt64? {
     guard let address = failure.destination else { return nil }
     let hash = mixed(mixed(address.high) ^ address.low)
     let port = UInt64(failure.destinationPort) << 8 | UInt64(address.family.rawValue)
-    return mixed(hash ^ port) & ~7 | UInt64(failure.type.rawValue)
+    return mixed(hash ^ port) & ~typeBits | UInt64(failure.type.rawValue)
 }

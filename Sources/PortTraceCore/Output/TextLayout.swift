@@ -31,7 +31,7 @@ struct TextLayout {
         line.append(destination.width > 0 ? " → " : "   " as String)
         line.append(to.padded(destination))
         line.append("  " as String)
-        line.append(TextLayout.extras(of: failure))
+        line.append(failure.remarks)
         output.append(line.withoutTrailingSpaces)
         output.append(byte: UInt8(ascii: "\n"))
     }
@@ -84,22 +84,26 @@ extension TextLayout {
     /// `nginx[4711] /checkout/worker`.
     static func owner(of failure: Failure, cgroup: TerminalText) -> TerminalText {
         owner(
-            comm: failure.process?.comm, pid: failure.process?.pid, isCreator: failure.ownerIsCreator,
-            cgroup: failure.cgroupID == 0 ? nil : cgroup)
+            comm: failure.process?.comm, pid: failure.process?.pid, isKernels: failure.isKernels,
+            cgroup: failure.cgroupID == 0 ? nil : cgroup, netns: failure.ownerNetns)
     }
 
     /// As much of an owner as is known; `-` for none.
-    static func owner(comm: Comm?, pid: UInt32?, isCreator: Bool, cgroup: TerminalText?) -> TerminalText {
+    static func owner(
+        comm: Comm?, pid: UInt32?, isKernels: Bool, cgroup: TerminalText?, netns: UInt32
+    ) -> TerminalText {
         var text = TerminalText()
         if let comm {
             comm.withBytes { text.append(escaping: $0) }
             if let pid { text.append("[\(pid)]") }
-        } else if isCreator {
+        } else if isKernels {
             text.append("(kernel)" as String)
         }
         if let cgroup {
             if text.width > 0 { text.append(" " as String) }
             text.append(cgroup)
+        } else if netns != 0 {
+            text.append("netns \(netns)")
         }
         if text.width == 0 { text.append("-" as String) }
         return text
@@ -129,23 +133,6 @@ extension TextLayout {
                 buffer.append(byte: UInt8(ascii: "-"))
             }
         })
-        return text
-    }
-
-    /// `tcp range 32768-33001 EADDRNOTAVAIL`, as far as known.
-    private static func extras(of failure: Failure) -> TerminalText {
-        var words: [String] = []
-        if failure.proto != 0 {
-            words.append(TransportProtocol.name(of: failure.proto).map { "\($0)" } ?? "proto \(failure.proto)")
-        }
-        if let range = failure.portRange, failure.type != .connectConflict {
-            words.append("range \(range.low)-\(range.high)")
-        }
-        if failure.error != 0 {
-            words.append(ErrorNumber.name(of: failure.error).map { "\($0)" } ?? "errno \(failure.error)")
-        }
-        var text = TerminalText()
-        text.append(words.joined(separator: " "))
         return text
     }
 }

@@ -24,8 +24,13 @@ struct TextOutput {
         // Room is kept for a line for each type's rest and for each sort of loss.
         let most = each ? TextInterval.mostLines - EventType.failures.count - 2 : TextOutput.mostSamples
         if linesShown < most { return true }
-        printed.insertTime(of: sample)
+        insertTime(of: sample)
         return false
+    }
+
+    /// Remembers when a sample happened that is shown with its row.
+    mutating func insertTime(of sample: Sample) {
+        printed.insertTime(of: sample)
     }
 
     /// Writes a sample that passed.
@@ -42,12 +47,18 @@ struct TextOutput {
         row.count - printed.take(of: row, generation: generation)
     }
 
-    /// Takes a row that passed.
-    mutating func collect(_ row: CountRow, remaining: UInt64, generation: UInt32) {
+    /// When the first of them happened, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    func time(of row: CountRow, generation: UInt32) -> UInt64 {
         // Of the sample, where it is among those that remain, else of the first of the others.
-        let time = printed.time(of: row.key, generation: generation) ?? row.restFirst
-        interval.insert(TextInterval.Candidate(failure: row.failure, count: remaining, time: time))
-        table.insert(row.failure, count: remaining)
+        printed.time(of: row.key, generation: generation) ?? row.restFirst
+    }
+
+    /// Takes failures that passed; the interval's end shows them.
+    ///
+    /// - Parameter time: of the first of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    mutating func collect(_ failure: Failure, count: UInt64, time: UInt64) {
+        interval.insert(TextInterval.Candidate(failure: failure, count: count, time: time))
+        table.insert(failure, count: count)
     }
 
     /// Takes what was lost; the interval's end shows it.
@@ -64,6 +75,13 @@ struct TextOutput {
     mutating func endInterval(
         generation: UInt32, clock: Clock, cgroups: inout CgroupCache, to output: inout OutputBuffer
     ) {
+        appendInterval(clock: clock, cgroups: &cgroups, to: &output)
+        printed.forget(generation: generation)
+    }
+
+    private mutating func appendInterval(
+        clock: Clock, cgroups: inout CgroupCache, to output: inout OutputBuffer
+    ) {
         func utc(_ time: UInt64) -> Int64? { time == 0 ? nil : clock.utc(monotonic: time) }
 
         let ended = interval.finish(lines: TextInterval.mostLines - linesShown - lost.count)
@@ -76,23 +94,19 @@ struct TextOutput {
                 rest: rest.failures, of: type, destinations: rest.destinations, folded: rest.folded,
                 at: utc(rest.time), to: &output)
         }
-        appendLost(to: &output)
-        printed.forget(generation: generation)
-        linesShown = 0
-    }
-
-    /// Writes the closing table.
-    mutating func finish(
-        _ accounts: RunAccounts, _ facts: SessionFacts, cgroups: inout CgroupCache, to output: inout OutputBuffer
-    ) {
-        appendLost(to: &output)
-        table.append(accounts, facts, cgroups: &cgroups, to: &output)
-    }
-
-    private mutating func appendLost(to output: inout OutputBuffer) {
         for (place, count, time) in lost {
             layout.append(lost: place, count: count, at: time, to: &output)
         }
         lost.removeAll()
+        linesShown = 0
+    }
+
+    /// Writes what has come since the last interval's end, and the closing table.
+    mutating func finish(
+        _ accounts: RunAccounts, _ facts: SessionFacts, clock: Clock, cgroups: inout CgroupCache,
+        to output: inout OutputBuffer
+    ) {
+        appendInterval(clock: clock, cgroups: &cgroups, to: &output)
+        table.append(accounts, facts, cgroups: &cgroups, to: &output)
     }
 }

@@ -30,9 +30,21 @@ struct LineSums: Equatable {
         for line in lines {
             let rest = line.dropFirst(14)
             for type in EventType.failures where rest.hasPrefix("\(type.words)") {
-                let number = rest.dropFirst(15).drop { $0 == " " || $0 == "+" }.prefix { $0.isNumber }
-                counts["\(type.name)", default: 0] += UInt64(number) ?? 0
+                counts["\(type.name)", default: 0] += Self.number(rest, after: type)
             }
         }
+    }
+
+    /// The counts of a closing table's rows: the lines of the run's end from its second to the next empty one.
+    static func counts(ofTable lines: [String]) -> [UInt64] {
+        lines.dropFirst(2).prefix { !$0.isEmpty }.map { line in
+            let type = EventType.failures.first { line.hasPrefix("\($0.words)") }
+            return number(line[...], after: type)
+        }
+    }
+
+    private static func number(_ line: Substring, after type: EventType?) -> UInt64 {
+        let words = type.map { "\($0.words)".count } ?? 0
+        return UInt64(line.dropFirst(words).drop { " +≥".contains($0) }.prefix { $0.isNumber }) ?? 0
     }
 }

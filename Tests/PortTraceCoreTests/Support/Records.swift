@@ -17,7 +17,57 @@ extension pt_key {
         key.cause = UInt8(PT_CAUSE_PORT_RANGE.rawValue)
         key.proto = 6
         key.tier = UInt8(PT_TIER_FENTRY.rawValue)
+        key.attribution = UInt8(PT_ATTRIBUTION_TASK.rawValue)
         return key
+    }
+
+    /// A packet of 10.1.0.5, in a pod's namespace, to 10.0.0.9:53 that found no room in the host's table.
+    static var tableFull: pt_key {
+        var key = pt_key()
+        key.cgroup_id = 1234
+        key.netns_id = 4_026_531_840
+        key.owner_netns_id = 4_026_532_345
+        key.setSource([10, 1, 0, 5])
+        key.setDestination([10, 0, 0, 9], port: 53)
+        key.kind = UInt8(PT_KIND_CONNTRACK_TABLE_FULL.rawValue)
+        key.cause = UInt8(PT_CAUSE_TABLE_FULL.rawValue)
+        key.proto = 17
+        key.tier = UInt8(PT_TIER_TRACEPOINT.rawValue)
+        key.attribution = UInt8(PT_ATTRIBUTION_TUPLE.rawValue)
+        key.flags |= UInt8(PT_FLAG_OUTBOUND.rawValue)
+        return key
+    }
+
+    /// A packet of 10.1.0.5 to the service 10.0.0.9:53, led to 10.1.7.7:5353, whose reply tuple at 192.0.2.1 was taken.
+    static var clash: pt_key {
+        var key = pt_key.tableFull
+        key.kind = UInt8(PT_KIND_SNAT_CLASH.rawValue)
+        key.cause = UInt8(PT_CAUSE_RACE.rawValue)
+        key.setNAT([192, 0, 2, 1])
+        key.setBackend([10, 1, 7, 7], port: 5353)
+        return key
+    }
+
+    /// The same for ICMP: an echo request.
+    mutating func becomeEchoRequest() {
+        proto = family == 4 ? 1 : 58
+        dst_port_be16 = (family == 4 ? UInt16(8) << 8 : UInt16(128) << 8).bigEndian
+        backend_port_be16 = 0
+    }
+
+    mutating func setNAT(_ bytes: [UInt8]) {
+        withUnsafeMutableBytes(of: &nat_addr) {
+            $0.copyBytes(from: bytes + Array(repeating: 0, count: 16 - bytes.count))
+        }
+        flags |= UInt8(PT_FLAG_NAT.rawValue)
+    }
+
+    mutating func setBackend(_ bytes: [UInt8], port: UInt16) {
+        withUnsafeMutableBytes(of: &backend_addr) {
+            $0.copyBytes(from: bytes + Array(repeating: 0, count: 16 - bytes.count))
+        }
+        backend_port_be16 = port.bigEndian
+        flags |= UInt8(PT_FLAG_BACKEND.rawValue)
     }
 
     mutating func setSource(_ bytes: [UInt8]) {
@@ -46,7 +96,8 @@ extension pt_key {
         folded.cause = cause
         folded.proto = proto
         folded.tier = tier
-        folded.flags = UInt8(PT_FLAG_FOLDED.rawValue) | flags & UInt8(PT_FLAG_SOCKET.rawValue)
+        folded.attribution = attribution
+        folded.flags = UInt8(PT_FLAG_FOLDED.rawValue)
         return folded
     }
 
@@ -72,6 +123,15 @@ extension pt_detail {
         return detail
     }
 
+    /// Of a conntrack event from port 5555, that source NAT has left with 40000.
+    static var conntrack: pt_detail {
+        var detail = pt_detail()
+        detail.src_port_be16 = UInt16(5555).bigEndian
+        detail.nat_port_be16 = UInt16(40000).bigEndian
+        detail.limit = 262_144
+        return detail
+    }
+
     mutating func setComm(_ bytes: [UInt8]) {
         withUnsafeMutableBytes(of: &comm) { $0.copyBytes(from: bytes + Array(repeating: 0, count: 16 - bytes.count)) }
     }
@@ -88,6 +148,14 @@ extension pt_sample {
         return sample
     }
 
+    /// One of a conntrack event, at the same time.
+    static func conntrack(_ key: pt_key) -> pt_sample {
+        var sample = pt_sample.example
+        sample.key = key
+        sample.detail = .conntrack
+        return sample
+    }
+
     var bytes: [UInt8] { withUnsafeBytes(of: self) { Array($0) } }
 }
 
@@ -100,6 +168,13 @@ extension pt_count {
         count.rest_first_ns = 1_600_000_000
         count.rest_last_ns = 2_000_000_001
         count.detail = .example
+        return count
+    }
+
+    /// As many of a conntrack event.
+    static var conntrack: pt_count {
+        var count = pt_count.example
+        count.detail = .conntrack
         return count
     }
 
@@ -126,9 +201,23 @@ final class Paths: CgroupPathSource {
     }
 }
 
+/// What was asked about clashes.
+final class Questions: NATClashReader {
+    private(set) var asked: [NATClash] = []
+
+    func ask(_ clash: NATClash) { asked.append(clash) }
+
+    /// The questions since the last call.
+    func take() -> [NATClash] {
+        defer { asked = [] }
+        return asked
+    }
+}
+
 /// A stream and what it said.
 final class TestStream {
     let stream: EventStream
+    let questions = Questions()
     private final class Said { var messages: [String] = [] }
     private let said = Said()
 
@@ -139,7 +228,7 @@ final class TestStream {
         let said = said
         stream = EventStream(
             .init(format: format, colour: colour, node: Array("node-1".utf8), each: each, filter: filter),
-            clock: .example, cgroupPaths: paths
+            clock: .example, cgroupPaths: paths, clashes: questions
         ) { said.messages.append($0.message) }
     }
 
@@ -172,4 +261,11 @@ func written(_ body: (inout OutputBuffer) -> Void) -> String {
     var buffer = OutputBuffer()
     body(&buffer)
     return buffer.withBytes { String(decoding: $0, as: UTF8.self) }
+}
+
+extension NATClashEvidence.Holder {
+    /// An entry just made, without a reply.
+    init(port: UInt16, id: UInt32) {
+        self.init(port: port, id: id, status: 0, timeout: 30, tcpState: nil)
+    }
 }

@@ -1,6 +1,7 @@
 import CPortTraceWire
 
-/// Distinct records as the kernel would write them: names, addresses of both families, processes and cgroups vary.
+/// Distinct records as the kernel would write them: names, addresses of both families, processes and cgroups vary;
+/// one in four is a packet that conntrack refused.
 struct Records {
     let count: Int
     private(set) var samples: [UInt8] = []
@@ -43,12 +44,24 @@ struct Records {
         key.netns_id = 4_026_531_840 + UInt32(truncatingIfNeeded: bits % 300)
         key.dst_port_be16 = UInt16(truncatingIfNeeded: bits >> 16)
         key.error = 99
-        key.kind = UInt8(PT_KIND_CONNECT_EXHAUSTED.rawValue)
-        key.cause = UInt8(PT_CAUSE_PORT_RANGE.rawValue)
-        key.proto = 6
-        key.tier = UInt8(PT_TIER_FENTRY.rawValue)
-        key.flags = UInt8(PT_FLAG_SRC.rawValue | PT_FLAG_DST.rawValue)
+        let isConntrack = number % 4 == 1
         let isIPv6 = number % 4 == 0
+        if isConntrack {
+            key.kind = UInt8(PT_KIND_CONNTRACK_TABLE_FULL.rawValue)
+            key.cause = UInt8(PT_CAUSE_TABLE_FULL.rawValue)
+            key.proto = 17
+            key.tier = UInt8(PT_TIER_TRACEPOINT.rawValue)
+            key.attribution = UInt8(PT_ATTRIBUTION_TUPLE.rawValue)
+            key.owner_netns_id = key.netns_id
+            key.flags = UInt8(PT_FLAG_SRC.rawValue | PT_FLAG_DST.rawValue | PT_FLAG_OUTBOUND.rawValue)
+        } else {
+            key.kind = UInt8(PT_KIND_CONNECT_EXHAUSTED.rawValue)
+            key.cause = UInt8(PT_CAUSE_PORT_RANGE.rawValue)
+            key.proto = 6
+            key.tier = UInt8(PT_TIER_FENTRY.rawValue)
+            key.attribution = UInt8(PT_ATTRIBUTION_TASK.rawValue)
+            key.flags = UInt8(PT_FLAG_SRC.rawValue | PT_FLAG_DST.rawValue)
+        }
         key.family = UInt8(isIPv6 ? PT_FAMILY_IPV6.rawValue : PT_FAMILY_IPV4.rawValue)
         withUnsafeMutableBytes(of: &key.src_addr) { fill($0, bits, isIPv6) }
         withUnsafeMutableBytes(of: &key.dst_addr) { fill($0, bits &* 31, isIPv6) }
@@ -70,6 +83,7 @@ struct Records {
         detail.uid = UInt32(number % 2_000)
         detail.port_low = 32_768
         detail.port_high = 60_999
+        detail.limit = 262_144
         withUnsafeMutableBytes(of: &detail.comm) { comm in
             for (index, byte) in "\(names[number % names.count])".utf8.prefix(15).enumerated() { comm[index] = byte }
         }

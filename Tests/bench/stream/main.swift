@@ -11,6 +11,11 @@ private struct Paths: CgroupPathSource {
     }
 }
 
+/// There are no clashes.
+private struct NoReader: NATClashReader {
+    func ask(_ clash: NATClash) {}
+}
+
 private struct Figures {
     var events: Double
     var bytes: Double
@@ -29,7 +34,7 @@ private func makeStream() -> EventStream {
     EventStream(
         EventStream.Configuration(format: .ndjson, node: Array("worker-17".utf8)),
         clock: Clock(utcOffsetNanoseconds: 1_780_000_000_000_000_000), cgroupPaths: Paths(),
-        report: { fatalError($0.message) })
+        clashes: NoReader(), report: { fatalError($0.message) })
 }
 
 /// Formatted bytes after which the command writes; here they are touched and forgotten.

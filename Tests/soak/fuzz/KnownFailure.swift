@@ -6,49 +6,75 @@ struct KnownFailure {
 
     var kind: UInt8
     var folding: Folding
-    var isCreators: Bool
     var hasSource: Bool
     var hasDestination: Bool
+    /// What the answer made of a clash.
+    var isExhausted = false
     var key = pt_key()
     var detail = pt_detail()
 
     init(_ random: inout SplitMix) {
         kind = UInt8.random(in: 1..<UInt8(PT_KIND_END.rawValue), using: &random)
         folding = random.oneIn(8) ? random.pick([.partly, .wholly]) : .none
-        isCreators = random.oneIn(6)
+        let isClash = kind == UInt8(PT_KIND_SNAT_CLASH.rawValue)
         key.family = random.pick([0, 4, 4, 4, 6, 6])
-        hasSource = key.family != 0 && Bool.random(using: &random)
-        hasDestination = key.family != 0 && !random.oneIn(4)
+        if isClash, key.family == 0 { key.family = 4 }
+        hasSource = key.family != 0 && (isClash || Bool.random(using: &random))
+        hasDestination = key.family != 0 && (isClash || !random.oneIn(4))
         fillKey(&random)
+        fillOwner(&random)
+        fillConntrack(&random)
+        fillFlags(&random)
         fillDetail(&random)
     }
 
     private mutating func fillKey(_ random: inout SplitMix) {
         key.kind = kind
-        key.cause = UInt8(
-            kind == UInt8(PT_KIND_CONNECT_CONFLICT.rawValue)
-                ? PT_CAUSE_TUPLE_TAKEN.rawValue : PT_CAUSE_PORT_RANGE.rawValue)
+        key.cause = random.pick(causes)
         key.tier = UInt8.random(in: 1..<UInt8(PT_TIER_END.rawValue), using: &random)
-        key.cgroup_id = random.oneIn(4) ? random.number() : UInt64.random(in: 0..<40, using: &random)
         key.start_ns = random.number()
-        key.tgid = random.oneIn(4) ? random.number() : UInt32.random(in: 0..<8, using: &random)
         key.netns_id = random.number()
-        key.proto = random.pick([0, 6, 6, 17, 136, random.number()])
-        key.error = random.pick([0, 98, 99, 11, random.number()])
+        key.proto = random.pick([0, 6, 6, 17, 136, 1, 58, random.number()])
+        key.error = random.pick([0, 98, 99, 11, 1, random.number()])
         key.dst_port_be16 = random.pick([80, 443, 8080, random.number(UInt16.self)]).bigEndian
         let source = KnownFailure.address(key.family, &random)
         let destination = KnownFailure.address(key.family, &random)
         withUnsafeMutableBytes(of: &key.src_addr) { $0.copyBytes(from: source) }
         withUnsafeMutableBytes(of: &key.dst_addr) { $0.copyBytes(from: destination) }
+    }
+
+    private mutating func fillOwner(_ random: inout SplitMix) {
+        key.attribution = UInt8.random(in: 0..<UInt8(PT_ATTRIBUTION_END.rawValue), using: &random)
+        key.owner_netns_id = random.pick([0, 1, random.number(UInt32.self)])
+        if key.attribution == 0 { return }
+        key.cgroup_id = random.oneIn(4) ? random.number() : UInt64.random(in: 0..<40, using: &random)
+        if key.attribution == UInt8(PT_ATTRIBUTION_NETNS.rawValue) { return }
+        key.tgid = random.oneIn(4) ? random.number() : UInt32.random(in: 0..<8, using: &random)
+    }
+
+    private mutating func fillConntrack(_ random: inout SplitMix) {
+        key.zone = random.oneIn(3) ? random.number() : 0
+        key.backend_port_be16 = random.number()
+        let nat = KnownFailure.address(key.family, &random)
+        let backend = KnownFailure.address(key.family, &random)
+        withUnsafeMutableBytes(of: &key.nat_addr) { $0.copyBytes(from: nat) }
+        withUnsafeMutableBytes(of: &key.backend_addr) { $0.copyBytes(from: backend) }
+    }
+
+    private mutating func fillFlags(_ random: inout SplitMix) {
         var flags: UInt32 = 0
-        if hasSource { flags |= PT_FLAG_SRC.rawValue }
-        if hasDestination { flags |= PT_FLAG_DST.rawValue }
-        if isCreators { flags |= PT_FLAG_SOCKET.rawValue }
         switch folding {
-        case .none: break
-        case .partly: flags |= PT_FLAG_FOLDED.rawValue
+        case .none:
+            if hasSource { flags |= PT_FLAG_SRC.rawValue }
+            if hasDestination { flags |= PT_FLAG_DST.rawValue }
+            guard isConntrack else { break }
+            flags |= random.pick([0, PT_FLAG_OUTBOUND.rawValue, PT_FLAG_INBOUND.rawValue])
+            if key.family == 0 { break }
+            if random.oneIn(2) || isClash { flags |= PT_FLAG_NAT.rawValue }
+            if random.oneIn(2) { flags |= PT_FLAG_BACKEND.rawValue }
+        case .partly: flags = PT_FLAG_FOLDED.rawValue
         case .wholly:
-            flags |= PT_FLAG_OTHER.rawValue
+            flags = PT_FLAG_OTHER.rawValue | (random.oneIn(2) ? PT_FLAG_FOLDED.rawValue : 0)
             if Bool.random(using: &random) { (key.cause, key.tier) = (0, 0) }
         }
         key.flags = UInt8(flags)
@@ -60,6 +86,8 @@ struct KnownFailure {
         detail.src_port_be16 = random.number()
         detail.port_low = random.number()
         detail.port_high = random.number()
+        detail.nat_port_be16 = random.number()
+        detail.limit = random.number()
         let comm = random.oneIn(3) ? Array("nginx".utf8) : random.hostileBytes(atMost: 16)
         withUnsafeMutableBytes(of: &detail.comm) { $0.copyBytes(from: comm) }
     }
@@ -81,42 +109,6 @@ struct KnownFailure {
 }
 
 extension KnownFailure {
-    var typeName: String { ["", "connect_exhausted", "connect_conflict", "bind_exhausted"][Int(kind)] }
-
-    var cgroupID: UInt64 { folding == .wholly ? 0 : key.cgroup_id }
-    var netnsID: UInt32 { folding == .wholly ? 0 : key.netns_id }
-
-    var hasProcess: Bool { folding == .none && !isCreators && key.tgid != 0 }
-
-    /// What the contract says of the errno: connect()'s is always EADDRNOTAVAIL.
-    var error: UInt16 {
-        let known = folding == .none ? key.error : 0
-        return known == 0 && kind != UInt8(PT_KIND_BIND_EXHAUSTED.rawValue) ? 99 : known
-    }
-
-    var comm: [UInt8] { withUnsafeBytes(of: detail.comm) { Array($0.prefix { $0 != 0 }) } }
-
-    /// 4 or 16 bytes; nil where it is not known.
-    var source: [UInt8]? { hasSource && folding == .none ? bytes(of: key.src_addr) : nil }
-    var destination: [UInt8]? { hasDestination && folding == .none ? bytes(of: key.dst_addr) : nil }
-
-    var sourcePort: UInt16 { folding == .none ? UInt16(bigEndian: detail.src_port_be16) : 0 }
-    var destinationPort: UInt16 { destination == nil ? 0 : UInt16(bigEndian: key.dst_port_be16) }
-
-    var portRange: [UInt64]? {
-        let (low, high) = (detail.port_low, detail.port_high)
-        guard folding == .none, kind != UInt8(PT_KIND_CONNECT_CONFLICT.rawValue), high != 0, low <= high else {
-            return nil
-        }
-        return [UInt64(low), UInt64(high)]
-    }
-
-    private func bytes<Sixteen>(of address: Sixteen) -> [UInt8] {
-        withUnsafeBytes(of: address) { Array($0.prefix(key.family == 4 ? 4 : 16)) }
-    }
-}
-
-extension KnownFailure {
     var keyBytes: [UInt8] { withUnsafeBytes(of: key) { Array($0) } }
 
     func sampleBytes(time: UInt64, generation: UInt32) -> [UInt8] {
@@ -131,12 +123,18 @@ extension KnownFailure {
 
     /// Breaks one thing, so that the record must be refused.
     mutating func spoil(_ random: inout SplitMix) {
-        switch Int.random(in: 0..<5, using: &random) {
+        switch Int.random(in: 0..<6, using: &random) {
         case 0: key.kind = random.pick([0, UInt8(PT_KIND_END.rawValue), 255])
-        case 1: key.cause = key.cause == 0 ? 255 : 3 - key.cause + (random.oneIn(2) ? 2 : 0)
+        case 1:
+            let allowed = folding == .wholly ? causes + [0] : causes
+            key.cause = random.pick((0...8).filter { !allowed.contains($0) } + [255])
         case 2: key.tier = random.pick([UInt8(PT_TIER_END.rawValue), 255])
         case 3: key.family = random.pick([1, 2, 5, 10, 255])
-        default: key.flags |= random.pick([0x20, 0x40, 0x80])
+        case 4: key.attribution = random.pick([UInt8(PT_ATTRIBUTION_END.rawValue), 255])
+        default:
+            // Folded keys have no others; sockets' kinds none of conntrack's; a flow has one direction.
+            let inbound = UInt8(PT_FLAG_INBOUND.rawValue)
+            key.flags |= isConntrack && folding == .none ? inbound | UInt8(PT_FLAG_OUTBOUND.rawValue) : inbound
         }
     }
 }

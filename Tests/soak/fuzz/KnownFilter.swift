@@ -28,7 +28,7 @@ struct KnownFilter {
         pids = some { UInt32.random(in: 1..<8, using: &$0) }
         comms = some { $0.pick(["nginx", "a", "fifteen-letters"]) }
         destinations = some(KnownFilter.destination)
-        kinds = some { $0.pick(["connect_exhausted", "connect_conflict", "bind_exhausted", "summary"]) }
+        kinds = some { $0.pick(KnownFailure.typeNames + ["summary"]) }
     }
 
     private static func destination(_ random: inout SplitMix) -> Destination {

@@ -21,24 +21,39 @@ struct LineCheck {
 
     func check(_ failure: KnownFailure, _ fed: Fed) throws(Finding) {
         try checkStart(failure.typeName)
-        let cause = failure.typeName == "connect_conflict" ? "tuple_taken" : "port_range"
-        try expectEqual("cause", json["cause"]?.string, cause)
+        try expectEqual("cause", json["cause"]?.string, failure.causeName)
         try expectEqual("count", json["count"]?.unsigned, fed.count)
         try expectEqual("timestamp", json["timestamp"]?.string.flatMap(utcNanoseconds), fed.first)
         try expectEqual("last_timestamp", json["last_timestamp"]?.string.flatMap(utcNanoseconds), fed.last)
         try expectEqual("error_raw", json["error_raw"]?.unsigned, failure.error == 0 ? nil : UInt64(failure.error))
-        let errors: [UInt16: String] = [11: "EAGAIN", 98: "EADDRINUSE", 99: "EADDRNOTAVAIL"]
+        let errors: [UInt16: String] = [1: "EPERM", 11: "EAGAIN", 98: "EADDRINUSE", 99: "EADDRNOTAVAIL"]
         if let name = errors[failure.error] { try expectEqual("error", json["error"]?.string, name) }
         try expectEqual("netns_id", json["netns_id"]?.unsigned, failure.netnsID == 0 ? nil : UInt64(failure.netnsID))
         try checkOwner(failure)
-        try checkEndpoint("src", failure.source, failure.sourcePort)
-        try checkEndpoint("dst", failure.destination, failure.destinationPort)
+        try checkEndpoint(in: json, "src", failure.source, failure.sourcePort)
+        try checkEndpoint(in: json, "dst", failure.destination, failure.destinationPort)
         if let range = failure.portRange {
             try expectEqual("port_range", json["detail"]?["port_range"], .array(range.map { .number("\($0)") }))
         } else {
             try expectEqual("port_range", json["detail"]?["port_range"], nil)
         }
         try expectEqual("folded", json["detail"]?["folded"], failure.folding == .none ? nil : .bool(true))
+        try checkConntrack(failure)
+    }
+
+    private func checkConntrack(_ failure: KnownFailure) throws(Finding) {
+        let detail = json["detail"]
+        let icmp = failure.icmp.map { values in
+            JSON.object(
+                zip(["type", "code", "id"], values).map { name, value in (name: name, value: .number("\(value)")) })
+        }
+        try expectEqual("icmp", detail?["icmp"], icmp)
+        try expectEqual("direction", detail?["direction"]?.string, failure.direction)
+        try expectEqual("zone", detail?["zone"]?.unsigned, failure.zone)
+        try expectEqual("limit", detail?["limit"]?.unsigned, failure.limit)
+        try expectEqual("evidence", detail?["evidence"]?.string, failure.isExhausted ? "all_held" : nil)
+        try checkEndpoint(in: detail, "nat", failure.nat?.address, failure.nat?.port ?? 0)
+        try checkEndpoint(in: detail, "backend", failure.backend?.address, failure.backend?.port ?? 0)
     }
 
     private func checkStart(_ type: String) throws(Finding) {
@@ -54,6 +69,7 @@ struct LineCheck {
         let path = id == 0 ? nil : stage.paths.path(ofCgroup: id)
         try expectEqual(
             "cgroup.path", json["cgroup"]?["path"], path.map { .string(String(decoding: $0, as: UTF8.self)) })
+        try expectEqual("attribution", json["attribution"]?.string, failure.attributionName)
         guard failure.hasProcess else { return try expectEqual("proc", json["proc"], nil) }
         let process = json["proc"]
         try expectEqual("proc.pid", process?["pid"]?.unsigned, UInt64(failure.key.tgid))
@@ -63,8 +79,10 @@ struct LineCheck {
         try expectEqual("proc.comm", process?["comm"], .string(String(decoding: failure.comm, as: UTF8.self)))
     }
 
-    private func checkEndpoint(_ name: String, _ address: [UInt8]?, _ port: UInt16) throws(Finding) {
-        let endpoint = json[name]
+    private func checkEndpoint(
+        in object: JSON?, _ name: String, _ address: [UInt8]?, _ port: UInt16
+    ) throws(Finding) {
+        let endpoint = object?[name]
         try expectEqual("\(name).port", endpoint?["port"]?.unsigned, port == 0 ? nil : UInt64(port))
         let text = endpoint?["addr"]?.string
         try expectEqual("\(name).addr", text.flatMap { addressBytes(Array($0.utf8)) }, address)
@@ -74,7 +92,7 @@ struct LineCheck {
     func checkSummary(_ accounts: Accounts, bindTier: String) throws(Finding) {
         try checkStart("summary")
         let detail = json["detail"]
-        for type in ["connect_exhausted", "connect_conflict", "bind_exhausted"] {
+        for type in KnownFailure.typeNames {
             try expectEqual("totals", detail?["totals"]?[type]?.unsigned ?? 0, accounts.passed[type] ?? 0)
             try expectEqual("undecided", detail?["undecided"]?[type]?.unsigned ?? 0, accounts.undecided[type] ?? 0)
         }
@@ -82,6 +100,8 @@ struct LineCheck {
         try expectEqual("lost.ring", detail?["lost"]?["ring"]?.unsigned, accounts.lost)
         try expectEqual("lost.missed_runs", detail?["lost"]?["missed_runs"]?.unsigned, accounts.missed)
         try expectEqual("probes.bind", detail?["probes"]?["bind"], .string(bindTier))
+        let movement = JSON.object([("netns_id", .number("5")), ("drop", .number("7"))])
+        try expectEqual("kernel", detail?["kernel"], .array([movement]))
     }
 }
 

@@ -18,6 +18,7 @@ func knownRecordsRound(_ random: inout SplitMix, records: Int) throws(Finding) {
         let isSpoilt = random.oneIn(6)
         if isSpoilt { failure.spoil(&random) }
         let fed = feed(failure, to: stage, &random)
+        if !isSpoilt, fed.count > 0 { try answer(&failure, stage, &random) }
         let lines = try stage.takeLines()
         if isSpoilt {
             accounts.undecodable += 1
@@ -39,7 +40,10 @@ func knownRecordsRound(_ random: inout SplitMix, records: Int) throws(Finding) {
             try expect(lines.isEmpty, "a row with nothing left has a line: \(failure.key)")
         }
         try expect(stage.stream.undecodable == accounts.undecodable, "undecodable record \(index): \(failure)")
-        if random.oneIn(300) { stage.stream.endFlush(generation: random.number()) }
+        if random.oneIn(300) {
+            stage.stream.endFlush(generation: random.number())
+            stage.verdicts = [:]
+        }
     }
     try finish(stage, &accounts, &random)
 }
@@ -70,6 +74,26 @@ private func feed(_ failure: KnownFailure, to stage: Stage, _ random: inout Spli
     return Fed(count: count - sampled, first: utc(first), last: count - sampled > 1 ? max(utc(first), utc(last)) : nil)
 }
 
+/// Answers what was asked about a clash, and tells it what it was.
+private func answer(_ failure: inout KnownFailure, _ stage: Stage, _ random: inout SplitMix) throws(Finding) {
+    let asked = stage.questions.asked
+    stage.questions.asked = []
+    guard let clash = failure.natClash else { return try expect(asked.isEmpty, "a question about \(failure)") }
+    if let question = asked.first {
+        try expect(asked == [clash], "not the question \(clash): \(asked)")
+        let neighbour = clash.natPort == .max ? clash.natPort - 1 : clash.natPort + 1
+        let evidence = NATClashEvidence(
+            hasOriginal: random.oneIn(4),
+            holders: [clash.natPort, neighbour].map { port in
+                NATClashEvidence.Holder(port: port, id: random.number(), status: 0, timeout: nil, tcpState: nil)
+            })
+        let isUnread = random.oneIn(4)
+        stage.stream.answer(question, isUnread ? nil : evidence, at: 0)
+        stage.verdicts[clash.pair] = !isUnread && !evidence.hasOriginal && clash.natPort != clash.sourcePort
+    }
+    failure.isExhausted = stage.verdicts[clash.pair] ?? false
+}
+
 func unaligned(_ bytes: [UInt8], _ offset: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
     (Array(repeating: 0xaa, count: offset) + bytes).withUnsafeBytes {
         body(UnsafeRawBufferPointer(rebasing: $0[offset...]))
@@ -91,7 +115,9 @@ private func finish(_ stage: Stage, _ accounts: inout Accounts, _ random: inout 
     }
     let tier = String(decoding: random.hostileBytes(atMost: 30), as: UTF8.self)
     stage.stream.finish(
-        SessionFacts(hooks: [("connect", "fentry"), ("bind", tier)], attachedTypes: [.connectExhausted]),
+        SessionFacts(
+            hooks: [("connect", "fentry"), ("bind", tier)], attachedTypes: [.connectExhausted],
+            kernel: [KernelMovement(netnsID: 5, drop: 7)]),
         at: Int64.random(in: Int64.min...Int64.max, using: &random))
     let lines = try stage.takeLines()
     try expect(lines.count == 1, "\(lines.count) lines at the end")

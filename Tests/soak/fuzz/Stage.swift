@@ -8,7 +8,17 @@ final class Stage {
         func path(ofCgroup id: UInt64) -> [UInt8]? { paths[id] }
     }
 
+    /// Keeps what is asked about clashes.
+    final class Questions: NATClashReader {
+        var asked: [NATClash] = []
+
+        func ask(_ clash: NATClash) { asked.append(clash) }
+    }
+
     let stream: EventStream
+    let questions = Questions()
+    /// Whether a pair's clashes are exhaustion, in this interval.
+    var verdicts: [NATPair: Bool] = [:]
     let format: OutputFormat
     let filter: KnownFilter
     let paths: Paths
@@ -25,7 +35,7 @@ final class Stage {
         stream = EventStream(
             configuration,
             clock: Clock(utcOffsetNanoseconds: Int64.random(in: 0...1_900_000_000_000_000_000, using: &random)),
-            cgroupPaths: paths, report: { box.messages.append($0.message) })
+            cgroupPaths: paths, clashes: questions, report: { box.messages.append($0.message) })
         self.box = box
     }
 

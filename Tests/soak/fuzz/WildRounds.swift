@@ -9,6 +9,7 @@ func wildRecordsRound(_ format: OutputFormat, _ random: inout SplitMix, records:
     for _ in 0..<records {
         let before = stage.stream.undecodable
         feedWild(to: stage, generation: generation, &random)
+        if random.oneIn(10) { stage.answerWildly(&random) }
         try expect(stage.stream.undecodable - before <= 1, "one record counted twice as undecodable")
         if random.oneIn(200) {
             stage.stream.clock.utcOffsetNanoseconds = Int64(bitPattern: random.number())
@@ -24,9 +25,35 @@ func wildRecordsRound(_ format: OutputFormat, _ random: inout SplitMix, records:
     stage.stream.endFlush(generation: generation)
     shown += try shownCount(of: stage)
     try expect(shown == stage.stream.passed, "\(shown) failures in lines, \(stage.stream.passed) passed")
+    stage.answerWildly(&random)
     stage.stream.finish(SessionFacts(hooks: [], attachedTypes: []), at: Int64(bitPattern: random.number()))
-    let last = try stage.takeLines()
-    if format == .ndjson { for line in last { _ = try JSON(parsing: line) } }
+    try expect(!stage.stream.awaitsAnswers, "clashes are held after the end")
+    for line in try stage.takeLines() {
+        if line.isEmpty { break }  // the closing table
+        shown += try count(line, format)
+    }
+    try expect(shown == stage.stream.passed, "\(shown) failures in lines in the end, \(stage.stream.passed) passed")
+}
+
+extension Stage {
+    /// Answers some of what was asked, and what was not, with anything.
+    fileprivate func answerWildly(_ random: inout SplitMix) {
+        for var clash in questions.asked where !random.oneIn(4) {
+            if random.oneIn(8) { clash.natPort = random.number() }
+            let ports: [UInt16] = random.pick([
+                [], [clash.natPort], [clash.natPort, clash.natPort ^ 1, random.number()],
+            ])
+            let holders = ports.map { port in
+                NATClashEvidence.Holder(
+                    port: port, id: random.number() & 3, status: random.number(),
+                    timeout: random.oneIn(3) ? nil : random.number(), tcpState: random.pick([nil, 0, 1, 3]))
+            }
+            let evidence = NATClashEvidence(
+                hasOriginal: random.oneIn(4), holders: holders)
+            stream.answer(clash, random.oneIn(4) ? nil : evidence, at: random.number())
+        }
+        questions.asked = []
+    }
 }
 
 private func feedWild(to stage: Stage, generation: UInt32, _ random: inout SplitMix) {
@@ -68,14 +95,18 @@ private func mutated(_ original: [UInt8], _ random: inout SplitMix) -> [UInt8] {
 private func shownCount(of stage: Stage) throws(Finding) -> UInt64 {
     var sum: UInt64 = 0
     for line in try stage.takeLines() {
-        sum += stage.format == .ndjson ? try countInJSON(line) : try countInText(line)
+        sum += try count(line, stage.format)
     }
     return sum
 }
 
+private func count(_ line: [UInt8], _ format: OutputFormat) throws(Finding) -> UInt64 {
+    format == .ndjson ? try countInJSON(line) : try countInText(line)
+}
+
 private func countInJSON(_ line: [UInt8]) throws(Finding) -> UInt64 {
     let json = try JSON(parsing: line)
-    if json["type"]?.string == "lost" { return 0 }
+    if json["type"]?.string == "lost" || json["type"]?.string == "summary" { return 0 }
     guard let count = json["count"]?.unsigned, count > 0,
         json["timestamp"]?.string.flatMap(utcNanoseconds) != nil
     else { throw Finding("no count or no timestamp", line) }
@@ -86,7 +117,10 @@ private func countInText(_ line: [UInt8]) throws(Finding) -> UInt64 {
     // `08:20:45.123  ports exhausted       17  nginx[4711] …`; the time is blank where it is not known.
     let afterTime = line.dropFirst(14)
     if afterTime.starts(with: "lost".utf8) { return 0 }
-    let kinds = ["ports exhausted", "tuple taken", "bind exhausted"]
+    let kinds = [
+        "ports exhausted", "tuple taken", "bind exhausted", "conntrack full", "conntrack evicted", "SNAT exhausted",
+        "insert failed",
+    ]
     guard let kind = kinds.first(where: { afterTime.starts(with: $0.utf8) }) else { throw Finding("no type", line) }
     let afterKind = afterTime.dropFirst(kind.utf8.count).drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "+") }
     let digits = afterKind.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }

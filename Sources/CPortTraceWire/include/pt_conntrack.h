@@ -1,0 +1,77 @@
+/*
+ * What the conntrack programs (bpf/conntrack.bpf.h) and their reader (PortTraceProbes/ConntrackAudit.swift) share beside
+ * the records of pt_wire.h. Host byte order; addresses of the kernel are opaque to user space.
+ */
+#ifndef PT_CONNTRACK_H
+#define PT_CONNTRACK_H
+
+/* Of struct ip_conntrack_stat (include/linux/netfilter/nf_conntrack_common.h); they wrap. */
+struct pt_counters {
+	unsigned int drop;
+	unsigned int insert_failed;
+	unsigned int chain_too_long; /* 0 before v5.15, which does not count it */
+	unsigned int invalid;
+	unsigned int early_drop;
+};
+
+/* A namespace's table. */
+struct pt_table_key {
+	unsigned long long net; /* its struct net */
+	unsigned int hash_mix;	/* drawn for each namespace: the address may be used again */
+	unsigned int unused;
+};
+
+/* What one CPU has counted in one table. All zero: nothing yet. */
+struct pt_table {
+	struct pt_counters base;      /* when the attach was complete; 0 where the namespace is younger */
+	struct pt_counters last;      /* base and what was told since: claimed by a packet, or unclaimed */
+	struct pt_counters flushed;   /* at the last walk */
+	struct pt_counters unclaimed; /* told, but by no packet */
+	unsigned int not_ours;	      /* drops claimed by packets that died of something else */
+	unsigned int netns_id;
+	unsigned int walk;  /* the last walk that has met the namespace */
+	unsigned int known; /* this CPU's base is what it had at the attach */
+};
+
+/* Shared state, in one memory-mapped array element. */
+struct pt_conntrack {
+	/* Found by conntrack_learn. */
+	unsigned long long own_net;	/* of the loader */
+	unsigned long long host_net;	/* the initial namespace; set by a walk that is complete */
+	unsigned long long net_ops;	/* ns.ops of every network namespace */
+	unsigned long long max_address; /* nf_conntrack_max; 0 unknown */
+	unsigned long long udp_table;	/* where all namespaces share one */
+	unsigned long long tcp_hashinfo;
+	unsigned int count_id; /* of struct nf_conntrack_net in net_generic; 0 unknown */
+	unsigned int max;      /* nf_conntrack_max when learnt */
+
+	/* A walk over the namespaces: where its next run begins, 0 at its end. */
+	unsigned long long cursor;
+	unsigned long long device;	/* in that namespace, where its devices were too many for one run */
+	unsigned int walk;		/* written by user space: the number of the walk, from 1 */
+	unsigned int address_walk;	/* likewise, of the addresses */
+	unsigned int address_walk_done; /* likewise, the last complete one */
+	unsigned int broken;		/* walks that met a namespace in its end */
+	unsigned long long entries;	/* in the tables met by this walk of addresses, where the kernel tells */
+	unsigned long long users;	/* namespaces met by it whose packets conntrack looks at */
+
+	/* Failures of namespaces that pt_tables had no room for, or of CPUs not watched from the attach on, at most. */
+	unsigned long long unwatched;
+	unsigned int crowded; /* some namespace found no room at the attach: one that is new may have a history */
+	unsigned int started; /* written by user space: the attach is complete */
+};
+
+/* One namespace's counters of a CPU that is offline: what conntrack_peek writes. */
+struct pt_peek {
+	struct pt_table_key key;
+	struct pt_counters now;
+	unsigned int netns_id;
+};
+#define PT_PEEK_ROWS 32
+
+_Static_assert(sizeof(struct pt_table_key) == 16, "pt_table_key");
+_Static_assert(sizeof(struct pt_table) == 96, "pt_table");
+_Static_assert(sizeof(struct pt_conntrack) == 120, "pt_conntrack");
+_Static_assert(sizeof(struct pt_peek) == 40, "pt_peek");
+
+#endif

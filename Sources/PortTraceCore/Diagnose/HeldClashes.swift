@@ -1,0 +1,155 @@
+internal import CPortTraceWire
+
+/// One failure, or several of one key, whose verdict is awaited.
+struct HeldClash {
+    var key: pt_key
+    var failure: Failure
+    var count: UInt64
+    /// The first and last of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    var first: UInt64
+    var last: UInt64
+    /// The generation that counted it.
+    var generation: UInt32
+}
+
+/// Clashes of source NAT until it is known what they were, and what is known of their pairs.
+///
+/// A pair is asked about once an interval, at its first clash; the answer serves all its clashes until the interval
+/// ends. Bounded: 1,024 lines and pairs, and 1 MB of who held which ports; what has no room is a race.
+struct HeldClashes {
+    private struct Line {
+        var clash: HeldClash
+        var pair: NATPair
+        var hash: UInt64
+    }
+
+    private struct Question {
+        var clash: NATClash
+        /// When the clash happened, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+        var time: UInt64
+    }
+
+    private struct Pair {
+        var question: Question?
+        /// Of this interval.
+        var verdict: NATClashVerdict?
+        /// Who held its ports, by the evidence of this interval and of one before.
+        var holders: NATHolders?
+        var earlier: NATHolders?
+        /// Intervals that have ended since its last clash.
+        var quietIntervals = 0
+
+        /// Notes a clash.
+        ///
+        /// - Returns: The verdict where there is one, and whether it is now to be asked for.
+        mutating func meet(_ clash: NATClash, at time: UInt64) -> (verdict: NATClashVerdict?, isNew: Bool) {
+            quietIntervals = 0
+            if verdict != nil || question != nil { return (verdict, false) }
+            question = Question(clash: clash, time: time)
+            return (nil, true)
+        }
+    }
+
+    private static let mostLines = 1_024
+    private static let mostPairs = 1_024
+    private static let mostHolders = 131_072
+    /// How long a pair without clashes is remembered.
+    private static let mostQuietIntervals = 60
+
+    private let reader: any NATClashReader
+    private var lines: [Line] = []
+    private var pairs: [NATPair: Pair] = [:]
+
+    init(reader: any NATClashReader) {
+        self.reader = reader
+    }
+
+    /// Whether nothing is held.
+    var isEmpty: Bool { lines.isEmpty }
+
+    /// The verdict on a clash's pair in this interval; nil: it is asked for.
+    ///
+    /// - Parameter time: when the clash happened, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    mutating func verdict(on clash: NATClash, at time: UInt64) -> NATClashVerdict? {
+        guard pairs[clash.pair] != nil || pairs.count < HeldClashes.mostPairs else { return .race }
+        let (verdict, isNew) = pairs[clash.pair, default: Pair()].meet(clash, at: time)
+        if isNew { reader.ask(clash) }
+        return verdict
+    }
+
+    /// Takes a clash, to be held until it is known what it was.
+    ///
+    /// - Returns: The verdict where it is known at once; it is not held then.
+    mutating func take(_ held: HeldClash) -> NATClashVerdict? {
+        guard let clash = held.failure.natClash else { return .race }
+        if let verdict = verdict(on: clash, at: held.first) { return verdict }
+        let hash = hashValue(of: held.key)
+        if lines.count < HeldClashes.mostLines {
+            lines.append(Line(clash: held, pair: clash.pair, hash: hash))
+            return nil
+        }
+        guard let same = lines.firstIndex(where: { $0.hash == hash && isSame($0.clash.key, held.key) }) else {
+            return .race
+        }
+        lines[same].clash.count += held.count
+        lines[same].clash.last = max(lines[same].clash.last, held.first, held.last)
+        return nil
+    }
+
+    /// Takes an answer: decides, and gives what waited for it. Nil where nobody waits for this one.
+    ///
+    /// - Parameter time: when the evidence had been read, or later; CLOCK_MONOTONIC, nanoseconds.
+    mutating func answer(
+        _ clash: NATClash, _ evidence: NATClashEvidence?, at time: UInt64
+    ) -> (verdict: NATClashVerdict, lines: [HeldClash])? {
+        guard var pair = pairs[clash.pair], let question = pair.question, question.clash == clash else { return nil }
+        // A time that is not known, or after the answer's, may be any.
+        let delay = question.time == 0 || question.time > time ? .max : time - question.time
+        let verdict = clash.verdict(evidence, earlier: pair.earlier, delay: delay)
+        pair.question = nil
+        pair.verdict = verdict
+        if let evidence, heldPorts + evidence.holders.count <= HeldClashes.mostHolders {
+            pair.holders = NATHolders(evidence.holders)
+        }
+        pairs[clash.pair] = pair
+        return (verdict, remove { $0.pair == clash.pair })
+    }
+
+    /// Ends an interval: verdicts are to be asked for anew.
+    ///
+    /// - Parameter generation: the one whose rows have all been given.
+    /// - Returns: What has waited since a generation before, in vain.
+    mutating func endInterval(generation: UInt32) -> [HeldClash] {
+        for (key, pair) in pairs {
+            var pair = pair
+            pair.quietIntervals += 1
+            if pair.verdict != nil {
+                pair.verdict = nil
+                // Read before the next generation began, and so before its clashes.
+                pair.earlier = pair.holders ?? pair.earlier
+                pair.holders = nil
+            }
+            let isForgotten =
+                pair.quietIntervals > HeldClashes.mostQuietIntervals
+                || (pair.question == nil && pair.earlier == nil)
+            pairs[key] = isForgotten ? nil : pair
+        }
+        return remove { Int32(bitPattern: $0.clash.generation &- generation) < 0 }
+    }
+
+    /// Gives all that is held; nothing is afterwards.
+    mutating func removeAll() -> [HeldClash] {
+        remove { _ in true }
+    }
+
+    private mutating func remove(where isGiven: (Line) -> Bool) -> [HeldClash] {
+        let given = lines.filter(isGiven).map(\.clash)
+        lines.removeAll(where: isGiven)
+        return given
+    }
+
+    /// Holders that are remembered, of all pairs.
+    private var heldPorts: Int {
+        pairs.values.reduce(0) { $0 + ($1.holders?.count ?? 0) + ($1.earlier?.count ?? 0) }
+    }
+}

@@ -1,0 +1,139 @@
+/// What a clash was.
+enum NATClashVerdict: Equatable {
+    /// The range of ports was spent.
+    ///
+    /// - Parameter limit: how many ports are usable; nil where that is not known.
+    case exhausted(NATExhaustion, limit: UInt32?)
+    /// Two flows, or two packets of one, chose one port in the same moment; or it cannot be told.
+    case race
+}
+
+/// What shows that a range of NAT ports was spent: the contract's `detail.evidence`.
+enum NATExhaustion {
+    /// The port was held already when the flow searched, which takes a port that is held only when it finds no other.
+    case heldBefore
+    /// Every port between the lowest and the highest in use is held.
+    case allHeld
+
+    /// The word of `detail.evidence`.
+    var name: StaticString {
+        switch self {
+        case .heldBefore: "held_before"
+        case .allHeld: "all_held"
+        }
+    }
+}
+
+extension NATClash {
+    /// Tells exhaustion from a race; what cannot be told is a race.
+    ///
+    /// A search (get_unique_tuple() and nf_nat_l4proto_unique_tuple(), net/netfilter/nf_nat_core.c) ends with a port
+    /// that is held only when its attempts are spent, or when the range is one port. So it was exhaustion if the port
+    /// was held when the search began, and a race if somebody took it between the search and the insertion
+    /// (__nf_conntrack_confirm(), nf_conntrack_core.c). Whose entry it is now, the evidence tells; how old that is, it
+    /// must show. Each rule says below when it may call a race exhaustion.
+    ///
+    /// - Parameters:
+    ///   - evidence: what the table had to say; nil: it could not be read.
+    ///   - earlier: who held the pair's ports at a time before the clash; nil: not known.
+    ///   - delay: from the clash to when the evidence had been read, at most; nanoseconds.
+    func verdict(
+        _ evidence: NATClashEvidence?, earlier: NATHolders?, delay: UInt64
+    ) -> NATClashVerdict {
+        // Another packet of the same flow made the entry: DNS's A and AAAA from one socket. (Or a later one, when a port
+        // was free again: an exhaustion called a race.)
+        guard let evidence, !evidence.hasOriginal else { return .race }
+        let ofPort = evidence.holders.filter { $0.port == natPort }
+        if ofPort.isEmpty { return .race }  // gone
+
+        let contiguous = evidence.contiguousPorts
+        // The same entry held it before and holds it still. An id is a hash of the entry's address and original tuple
+        // (nf_ct_get_id(), v5.2+: 3c79107631db). Wrong only if the very flow that held it went, came back into the same
+        // memory, and took part in the race.
+        if let earlier, ofPort.contains(where: { earlier.contains(port: natPort, id: $0.id) }) {
+            return .exhausted(.heldBefore, limit: contiguous)
+        }
+        if ofPort.contains(where: { isOlder($0, than: evidence.holders, delay: delay) }) {
+            return .exhausted(.heldBefore, limit: contiguous)
+        }
+        // Nothing was left to be found. A flow that kept its own port has not searched. Wrong if the range became full
+        // in the moment of the race itself, or if two searches hit one port by chance and it lies in a row of others.
+        if let contiguous, natPort != sourcePort { return .exhausted(.allHeld, limit: contiguous) }
+        return .race
+    }
+
+    /// The longest that a packet may take from its search to its insertion, with ample room; nanoseconds.
+    private static let longestRace: UInt64 = 500_000_000
+
+    /// Whether an entry is surely older than the clash.
+    ///
+    /// Each packet sets an entry's timeout anew, to the same for all entries in the same state; so one that has less left
+    /// than another was quiet for the difference at least. Only entries in a state with one timeout are compared: UDP and
+    /// ICMP without a reply, TCP in SYN_SENT (nf_conntrack_proto_udp.c, _icmp.c, _tcp.c). Wrong where rules of `ct timeout`
+    /// give flows of one pair different ones.
+    private func isOlder(
+        _ holder: NATClashEvidence.Holder, than others: [NATClashEvidence.Holder], delay: UInt64
+    ) -> Bool {
+        guard isComparable(holder), let timeout = holder.timeout,
+            let longest = others.lazy.filter(isComparable).compactMap(\.timeout).max(), longest >= timeout + 2
+        else { return false }
+        // The rest of a second is cut off what each has left.
+        return delay <= UInt64(longest - timeout - 1) * 1_000_000_000 - NATClash.longestRace
+    }
+
+    private func isComparable(_ holder: NATClashEvidence.Holder) -> Bool {
+        guard holder.status & (ConntrackStatus.seenReply | ConntrackStatus.ownTimeout) == 0 else { return false }
+        switch pair.proto {
+        case TransportProtocol.udp, TransportProtocol.icmp, TransportProtocol.icmpv6: return true
+        case TransportProtocol.tcp: return holder.tcpState == ConntrackStatus.tcpSynSent
+        default: return false
+        }
+    }
+}
+
+/// `IPS_*` (include/uapi/linux/netfilter/nf_conntrack_common.h) and `TCP_CONNTRACK_*` (nf_conntrack_tcp.h).
+private enum ConntrackStatus {
+    static let seenReply: UInt32 = 1 << 1
+    /// Timeouts that packets do not set: IPS_FIXED_TIMEOUT (also of a clash resolved, with 1 s left: IPS_NAT_CLASH),
+    /// IPS_OFFLOAD, IPS_HW_OFFLOAD.
+    static let ownTimeout: UInt32 = 1 << 10 | 1 << 14 | 1 << 15
+    static let tcpSynSent: UInt8 = 1
+}
+
+extension NATClashEvidence {
+    /// How many ports are held where they are all from the lowest to the highest, two or more; else nil.
+    fileprivate var contiguousPorts: UInt32? {
+        guard let lowest = holders.min(by: { $0.port < $1.port })?.port,
+            let highest = holders.max(by: { $0.port < $1.port })?.port, lowest < highest
+        else { return nil }
+        let span = Int(highest) - Int(lowest) + 1
+        guard holders.count >= span, Set(holders.lazy.map(\.port)).count == span else { return nil }
+        return UInt32(span)
+    }
+}
+
+/// Who held the ports of a pair at one time: 8 bytes an entry.
+struct NATHolders {
+    /// Port and id, ascending.
+    private var entries: [UInt64]
+
+    init(_ holders: [NATClashEvidence.Holder]) {
+        entries = holders.map { NATHolders.entry(port: $0.port, id: $0.id) }
+        entries.sort()
+    }
+
+    private static func entry(port: UInt16, id: UInt32) -> UInt64 { UInt64(port) << 32 | UInt64(id) }
+
+    var count: Int { entries.count }
+
+    /// Whether this very entry held the port. Logarithmic time.
+    func contains(port: UInt16, id: UInt32) -> Bool {
+        let wanted = NATHolders.entry(port: port, id: id)
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle] < wanted { low = middle + 1 } else { high = middle }
+        }
+        return low < entries.count && entries[low] == wanted
+    }
+}

@@ -1,0 +1,67 @@
+internal import Glibc
+public import PortTraceCore
+
+/// Asks the kernel's conntrack tables about NAT clashes, on a thread of its own: it may have to look for a network
+/// namespace, to enter it and to read a large table. The thread begins with the first question.
+///
+/// The kernel loads nf_conntrack_netlink by itself when it is asked first, where that is a module.
+public final class ConntrackReader: NATClashReader {
+    private let queue = ConntrackQueue()
+    private var thread: pthread_t?
+
+    public init() {}
+
+    deinit { close() }
+
+    /// To be polled for reading: answers are there to be taken.
+    public var descriptor: Int32 { queue.answered }
+
+    /// Asks, and does not wait. When 64 questions wait already, or there is no thread to be had, the answer is nil and
+    /// there at once.
+    public func ask(_ clash: NATClash) {
+        guard start(), queue.ask(clash) else { return queue.answer(clash, nil) }
+    }
+
+    /// The answers since the last call, each with its question, in the order of the questions but for those that are
+    /// there at once. nil evidence: the namespace was not found (it must have a process or a mount), its table cannot
+    /// be read, or that took more than 10 s.
+    ///
+    /// Holders of one pair: 65,536 at most. The next question waits while there are as many in answers not taken.
+    public func takeAnswers() -> [(NATClash, NATClashEvidence?)] {
+        queue.takeAnswers().map { ($0.clash, $0.evidence) }
+    }
+
+    /// Ends the thread and waits for it, not longer than for the kernel's next message. What has not been answered by
+    /// then never is.
+    public func close() {
+        queue.close()
+        if let thread { pthread_join(thread, nil) }
+        thread = nil
+    }
+
+    /// - Returns: Whether the thread runs.
+    private func start() -> Bool {
+        guard thread == nil, !queue.isClosed else { return thread != nil }
+        let context = Unmanaged.passRetained(queue)
+        var all = sigset_t()
+        var previous = sigset_t()
+        sigfillset(&all)
+        // The new thread takes no signal: they are the main loop's.
+        pthread_sigmask(SIG_SETMASK, &all, &previous)
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                ConntrackWorker(Unmanaged<ConntrackQueue>.fromOpaque(context).takeRetainedValue()).run()
+                return nil
+            }, context.toOpaque())
+        pthread_sigmask(SIG_SETMASK, &previous, nil)
+        guard code == 0 else {
+            context.release()
+            return false
+        }
+        self.thread = thread
+        return true
+    }
+}

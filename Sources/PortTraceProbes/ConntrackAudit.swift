@@ -1,0 +1,249 @@
+internal import BPF
+internal import CPortTraceWire
+internal import Glibc
+
+/// The reading side of bpf/table.bpf.h and bpf/address.bpf.h: keeps the programs' knowledge of namespaces and addresses
+/// fresh, and tells what the kernel's counters have counted and no packet has claimed.
+///
+/// The walks run in the kernel, over its own lists, so that no namespace is missed; user space only starts them.
+public final class ConntrackAudit {
+    /// The programs of bpf/conntrack.bpf.h that are run from here.
+    enum Program: String, CaseIterable {
+        case learn = "conntrack_learn"
+        case counters = "conntrack_counters"
+        case addresses = "conntrack_addresses"
+        case peek = "conntrack_peek"
+    }
+
+    /// Movements kept of namespaces that have gone; beyond, they are added up.
+    private static let mostGone = 4_096
+    /// Runs of one walk at most: each takes 32 namespaces, or 256 addresses.
+    private static let mostRuns = 2_048
+
+    private let programs: [Program: Int32]
+    private let tables: Map
+    private let cpus: Map
+    private let state: UnsafeMutablePointer<pt_conntrack>
+    private let peeks: UnsafeMutablePointer<pt_peek>
+    private let possibleCPUs = Kernel.possibleCPUs
+    private let sockets: [Descriptor]
+    private var told: [TableKey: TableCounts.Told] = [:]
+    private var gone: [ConntrackMovement] = []
+    private var offline: [TableKey: [(cpu: Int, row: pt_peek)]] = [:]
+    private var lastCompleteWalk: UInt32 = 0
+    private var wasUsed = false
+    private var refreshed: Int64 = 0
+    private var flushed: Int64 = 0
+
+    /// A namespace, as ``pt_table_key``.
+    private struct TableKey: Hashable {
+        var net: UInt64
+        var hashMix: UInt32
+    }
+
+    /// - Throws: ``BPFError`` where the maps cannot be used.
+    init(maps: [SharedMap: Int32], programs: [Program: Int32]) throws(BPFError) {
+        self.programs = programs
+        tables = try Map(maps[.tables]!)
+        cpus = try Map(maps[.cpus]!)
+        state = try Map(maps[.conntrack]!).mapped().assumingMemoryBound(to: pt_conntrack.self)
+        peeks = try Map(maps[.peeks]!).mapped().assumingMemoryBound(to: pt_peek.self)
+        sockets = [SOCK_DGRAM, SOCK_STREAM].map {
+            Descriptor(socket(AF_INET, Int32($0.rawValue | SOCK_CLOEXEC.rawValue), 0))
+        }
+    }
+
+    /// Makes the programs begin: what the counters have now is the base of everything.
+    func arm() throws(BPFError) {
+        try learn()
+        try walkAddresses()
+        // A CPU whose walk was broken is not armed yet, and begins with the next.
+        for _ in 0..<Self.mostRuns where lastCompleteWalk == 0 { try walkCounters() }
+        state.pointee.started = 1
+    }
+
+    /// nf_conntrack_max; nil where conntrack is not there.
+    public var limit: UInt32? { state.pointee.max == 0 ? nil : state.pointee.max }
+
+    /// Whether nothing has used conntrack so far: whenever we looked, no namespace's table had an entry, and no rule had
+    /// asked for it.
+    public var isIdle: Bool { !wasUsed }
+
+    /// Packets of namespaces for which there was no room.
+    public var unwatched: UInt64 { state.pointee.unwatched }
+
+    /// Nanoseconds for which what is known of addresses is fresh enough.
+    public static let freshness: Int64 = 1_000_000_000
+    /// Nanoseconds between flushes at least: a packet is claimed within two of them, or by nobody.
+    private static let patience: Int64 = 500_000_000
+
+    /// Learns what addresses there are, if that was last done long ago. To be called at least as often as that.
+    public func refresh() throws(ProbeError) {
+        guard Self.now() - refreshed >= Self.freshness else { return }
+        try ProbeError.wrapping { () throws(BPFError) in
+            try learn()
+            try walkAddresses()
+        }
+    }
+
+    /// Walks, and gives what nobody has claimed for two flushes.
+    ///
+    /// - Parameter last: The programs are detached: what nobody has claimed by now, nobody will.
+    public func flush(last: Bool = false) throws(ProbeError) -> [UnclaimedFailures] {
+        guard last || Self.now() - flushed >= Self.patience else { return [] }
+        flushed = Self.now()
+        return try ProbeError.wrapping { () throws(BPFError) in
+            try walkCounters()
+            // The second one gives up what the first has found.
+            if last { try walkCounters() }
+            return try readTables(last: last)
+        }
+    }
+
+    /// How far the counters have moved, as of the last flush.
+    public func movements() -> [ConntrackMovement] {
+        (gone + rows().map { TableCounts($0.values).movement }).filter { !$0.isNone }
+    }
+
+    // MARK: Walks
+
+    private func run(_ program: Program, _ arguments: [UInt64] = [], cpu: UInt32? = nil) throws(BPFError) -> UInt32 {
+        try BPF.Program.run(programs[program]!, arguments, cpu: cpu)
+    }
+
+    /// Where conntrack's variables are: it may have come, gone or come back.
+    private func learn() throws(BPFError) {
+        let count = open("/proc/sys/net/netfilter/nf_conntrack_count", O_RDONLY | O_CLOEXEC)
+        let max = open("/proc/sys/net/netfilter/nf_conntrack_max", O_RDONLY | O_CLOEXEC)
+        defer {
+            if count >= 0 { close(count) }
+            if max >= 0 { close(max) }
+        }
+        let files = count >= 0 && max >= 0 ? [UInt64(count), UInt64(max)] : [0, 0]
+        _ = try run(.learn, sockets.map { UInt64($0.number) } + files)
+    }
+
+    private func walkAddresses() throws(BPFError) {
+        refreshed = Self.now()
+        state.pointee.address_walk += 1
+        state.pointee.entries = 0
+        state.pointee.users = 0
+        if try walk({ () throws(BPFError) in try run(.addresses) }) {
+            state.pointee.address_walk_done = state.pointee.address_walk
+        }
+        if state.pointee.entries + state.pointee.users > 0 { wasUsed = true }
+    }
+
+    private func walkCounters() throws(BPFError) {
+        state.pointee.walk += 1
+        var isComplete = true
+        for cpu in OnlineCPUs.current() {
+            do {
+                if try !walk({ () throws(BPFError) in try run(.counters, cpu: cpu) }) { isComplete = false }
+            } catch  where error.code == ENXIO {
+                continue  // gone offline just now
+            }
+        }
+        if isComplete { lastCompleteWalk = state.pointee.walk }
+    }
+
+    /// Runs until the walk is at its end; false where it has met a namespace that was going, and stopped there, or where
+    /// the CPU was in the midst of another run whenever it was tried.
+    ///
+    /// - Parameter run: Gives 0 where it is to be tried again.
+    private func walk(_ run: () throws(BPFError) -> UInt32) throws(BPFError) -> Bool {
+        let broken = state.pointee.broken
+        state.pointee.cursor = 0
+        state.pointee.device = 0
+        for _ in 0..<Self.mostRuns {
+            if try run() == 0 {
+                usleep(100)
+            } else if state.pointee.cursor == 0 {
+                return state.pointee.broken == broken
+            }
+        }
+        return false
+    }
+
+    // MARK: Tables
+
+    /// All tables, each with what every CPU has counted.
+    private func rows() -> [(key: TableKey, values: [pt_table])] {
+        let keys = tables.keys()
+        var rows: [TableKey: [pt_table]] = [:]
+        var buffer = [pt_table](repeating: pt_table(), count: possibleCPUs)
+        for offset in stride(from: 0, to: keys.count, by: tables.keySize) {
+            keys.withUnsafeBytes { bytes in
+                let key = bytes.loadUnaligned(fromByteOffset: offset, as: pt_table_key.self)
+                guard tables.read(bytes.baseAddress! + offset, into: &buffer) else { return }
+                rows[TableKey(net: key.net, hashMix: key.hash_mix)] = buffer
+            }
+        }
+        for (key, counters) in offline {
+            var values = rows[key] ?? [pt_table](repeating: pt_table(), count: possibleCPUs)
+            for (cpu, row) in counters {
+                values[cpu].flushed = row.now
+                values[cpu].netns_id = row.netns_id
+            }
+            rows[key] = values
+        }
+        return rows.map { ($0.key, $0.value) }
+    }
+
+    /// No program has run on a CPU since it went offline, and none moves its values: it is read, not walked.
+    private func readOfflineCPUs() throws(BPFError) {
+        let online = OnlineCPUs.current()
+        var index: UInt32 = 0
+        var values = [UInt8](repeating: 0, count: (cpus.valueSize + 7) / 8 * 8 * possibleCPUs)
+        guard online.count < possibleCPUs, cpus.read(&index, into: &values) else { return }
+        for cpu in 0..<possibleCPUs where !online.contains(UInt32(cpu)) {
+            // struct pt_cpu (bpf/conntrack_maps.bpf.h) begins with its offset; one that was never online has none.
+            let offset = values.withUnsafeBytes {
+                $0.loadUnaligned(fromByteOffset: values.count / possibleCPUs * cpu, as: UInt64.self)
+            }
+            guard offset != 0 else { continue }
+            state.pointee.cursor = 0
+            repeat {
+                for row in 0..<Int(try run(.peek, [offset])) {
+                    let row = peeks[row]
+                    guard row.now.drop | row.now.insert_failed | row.now.early_drop != 0 else { continue }
+                    offline[TableKey(net: row.key.net, hashMix: row.key.hash_mix), default: []].append((cpu, row))
+                }
+            } while state.pointee.cursor != 0
+        }
+    }
+
+    private func readTables(last: Bool) throws(BPFError) -> [UnclaimedFailures] {
+        if last { try readOfflineCPUs() }
+        var found: [UnclaimedFailures] = []
+        for (key, values) in rows() {
+            let isGone = isGone(values)
+            let unclaimed = TableCounts(values).unclaimed(since: &told[key, default: .init()], isFinal: last || isGone)
+            if !unclaimed.isNone { found.append(unclaimed) }
+            if isGone, !last { forget(key, values) }
+        }
+        return found
+    }
+
+    /// Whether no CPU has met the namespace in the last two complete walks.
+    private func isGone(_ values: [pt_table]) -> Bool {
+        let met = values.map(\.walk).max() ?? 0
+        return Int64(met) < Int64(lastCompleteWalk) - 1
+    }
+
+    private func forget(_ key: TableKey, _ values: [pt_table]) {
+        let movement = TableCounts(values).movement
+        if !movement.isNone {
+            if gone.count < Self.mostGone { gone.append(movement) } else { gone[0].add(movement) }
+        }
+        told[key] = nil
+        var record = pt_table_key(net: key.net, hash_mix: key.hashMix, unused: 0)
+        tables.remove(&record)
+    }
+
+    private static func now() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}

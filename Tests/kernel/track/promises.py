@@ -1,0 +1,46 @@
+"""What the contract promises of a line."""
+
+import collections
+
+REFUSED = ("conntrack_table_full", "snat_exhausted", "conntrack_insert_failed")
+TYPES = (*REFUSED, "conntrack_evicted")
+CAUSES = {
+    "conntrack_table_full": ("table_full",),
+    "conntrack_evicted": ("table_full",),
+    "snat_exhausted": ("nat_ports",),
+    "conntrack_insert_failed": ("race", "chain_too_long", "dying", "no_memory"),
+}
+
+
+def counter_of(kind, cause):
+    if kind == "conntrack_evicted":
+        return "early_drop"
+    if kind == "conntrack_table_full" or cause == "no_memory":
+        return "drop less clashes"
+    return "insert_failed"
+
+
+def promised(lab, sender):
+    """What must be known of a sender: its socket can be found unless it is raw and in a pod."""
+    if sender.direction == "inbound":
+        return "pod" if any(sender.to in (pod.v4, pod.v6) for pod in lab.pods.values()) else "any"
+    local = sender.place == sender.table
+    return "own" if local or sender.proto in ("tcp", "udp") else "pod"
+
+
+def over_all(counts):
+    sums = collections.Counter()
+    for (_, name), count in counts.items():
+        sums[None, name] += count
+    return sums
+
+
+def wrong_nat(sender, detail):
+    addresses, ports = sender.nat or ((), range(0))
+    nat = detail.get("nat", {})
+    if nat.get("addr") not in addresses or nat.get("port") not in ports:
+        yield f"nat is {nat}"
+    if detail.get("limit", len(ports)) != len(ports):
+        yield f"limit is {detail.get('limit')}, the range has {len(ports)}"
+    if not detail.get("evidence"):
+        yield "no evidence"

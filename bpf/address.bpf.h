@@ -1,0 +1,366 @@
+/*
+ * Which namespace an address belongs to: pods' packets have lost their socket when conntrack of the node sees them, and
+ * the address that they come from leads to their namespace.
+ *
+ * conntrack_addresses puts all addresses of all namespaces into a map each second, straight from the kernel's lists: also
+ * of namespaces that no process lives in. What it does not know yet, or knows of several namespaces, is decided by the
+ * incoming device (a veth's other end) or the running task's namespace, which then must have the address.
+ */
+#ifndef PT_ADDRESS_BPF_H
+#define PT_ADDRESS_BPF_H
+
+#include <bpf/bpf_core_read.h>
+#include "conntrack_maps.bpf.h"
+#include "netfilter.h"
+
+#define PT_WALK_STEPS 128	    /* devices and addresses that one run of conntrack_addresses looks at */
+#define PT_CHECK_STEPS 48	    /* likewise where a single namespace is asked for an address */
+#define IFF_LOOPBACK 0x8	    /* include/uapi/linux/if.h */
+#define PT_INDEX_STEPS 16	    /* devices of one index hash that are looked at */
+#define NETDEV_HASHENTRIES (1 << 8) /* include/linux/netdevice.h */
+#define NETDEV_ALIGN 32		    /* include/linux/netdevice.h, until net_device.priv */
+
+static __always_inline struct net_device *device_of(struct list_head *node)
+{
+	return (void *)node - bpf_core_field_offset(struct net_device, dev_list);
+}
+
+/* Whether a pointer is a living network namespace, as far as a look at it can tell. */
+static __always_inline bool is_net(struct net *net, struct pt_conntrack *state)
+{
+	return (u64)BPF_CORE_READ(net, ns.ops) == state->net_ops;
+}
+
+/* The one after it in the kernel's list, which is a circle; 0 when that is the loader's own, where a walk begins. */
+__noinline u64 next_net(u64 netns)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct net *net = (void *)netns;
+
+	if (!state)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		struct list_head *node = BPF_CORE_READ(net, list.next);
+
+		net = (void *)node - bpf_core_field_offset(struct net, list);
+		if (is_net(net, state)) {
+			if (i) /* the first after the list's head, which is in no namespace */
+				state->host_net = (u64)net;
+			return (u64)net == state->own_net ? 0 : (u64)net;
+		}
+	}
+	state->broken++; /* the one before has gone, and its memory is something else by now */
+	return 0;
+}
+
+/* Whether a walk can go on where its last run has stopped: that namespace may have gone since. Ends it if not. */
+static __always_inline bool goes_on(struct pt_conntrack *state)
+{
+	struct net *net = (void *)state->cursor;
+
+	if (!net)
+		return true;
+	/* list_del_rcu() poisons the way back. */
+	struct list_head *before = BPF_CORE_READ(net, list.prev);
+	if (BPF_CORE_READ(before, next) == &net->list)
+		return true;
+	state->broken++;
+	state->cursor = 0;
+	return false;
+}
+
+/* False at the namespace's last device. */
+static __always_inline bool next_device(struct net *net, struct address_cursor *cursor)
+{
+	struct list_head *head = &net->dev_base_head;
+	struct net_device *device = cursor->device;
+	struct list_head *node = device ? BPF_CORE_READ(device, dev_list.next) : BPF_CORE_READ(net, dev_base_head.next);
+
+	if (!node || node == head)
+		return false;
+	cursor->device = device = device_of(node);
+	if (BPF_CORE_READ(device, nd_net.net) != net) /* gone meanwhile */
+		return false;
+	if (BPF_CORE_READ(device, flags) & IFF_LOOPBACK)
+		return true; /* its addresses are everybody's */
+	cursor->v4 = BPF_CORE_READ(device, ip_ptr, ifa_list);
+	struct inet6_dev *v6 = BPF_CORE_READ(device, ip6_ptr);
+	if (v6 && bpf_core_field_exists(v6->addr_list)) {
+		cursor->v6_end = &v6->addr_list;
+		cursor->v6 = BPF_CORE_READ(v6, addr_list.next);
+	}
+	return true;
+}
+
+/* The second half of a v4-mapped address. */
+static __always_inline u64 v4_mapped(u32 address)
+{
+	u32 words[2] = {bpf_htonl(0xffff), address};
+
+	return *(u64 *)words;
+}
+
+enum step {
+	STEP_NOTHING,
+	STEP_ADDRESS,
+	STEP_END,
+};
+
+/* One step: to the next address, or the next device. own: of this CPU's run, not of conntrack_addresses. */
+__noinline int address_step(u64 netns, u32 own)
+{
+	struct net *net = (void *)netns;
+	struct pt_cpu *cpu = this_cpu();
+	u32 zero = 0;
+	struct address_cursor *cursor = own && cpu ? &cpu->cursor : bpf_map_lookup_elem(&pt_place, &zero);
+
+	if (!cursor)
+		return STEP_END;
+	struct in_ifaddr *v4 = cursor->v4;
+	if (v4) {
+		cursor->address.halves[0] = 0;
+		cursor->address.halves[1] = v4_mapped(BPF_CORE_READ(v4, ifa_local));
+		cursor->v4 = BPF_CORE_READ(v4, ifa_next);
+		return STEP_ADDRESS;
+	}
+	struct list_head *node = cursor->v6;
+	if (node && node != cursor->v6_end) {
+		struct inet6_ifaddr *v6 = (void *)node - bpf_core_field_offset(struct inet6_ifaddr, if_list);
+
+		BPF_CORE_READ_INTO(&cursor->address, v6, addr);
+		cursor->v6 = BPF_CORE_READ(node, next);
+		return STEP_ADDRESS;
+	}
+	return next_device(net, cursor) ? STEP_NOTHING : STEP_END;
+}
+
+/* Whether a namespace has the address that is sought. */
+__noinline int has_address(u64 netns)
+{
+	struct pt_cpu *cpu = this_cpu();
+
+	if (!cpu)
+		return false;
+	__builtin_memset(&cpu->cursor, 0, sizeof(cpu->cursor));
+	for (int i = 0; i < PT_CHECK_STEPS; i++) {
+		int step = address_step(netns, true);
+
+		if (step == STEP_END)
+			return false;
+		if (step == STEP_ADDRESS && cpu->cursor.address.halves[0] == cpu->address.halves[0] &&
+		    cpu->cursor.address.halves[1] == cpu->address.halves[1])
+			return true;
+	}
+	return false;
+}
+
+/* A namespace's device of that index, 0 where there is none. */
+__noinline u64 device_of_index(u64 netns, u32 index)
+{
+	struct net *net = (void *)netns;
+	/* dev_index_hash(), net/core/dev.c */
+	void *head = BPF_CORE_READ(net, dev_index_head) + (index & (NETDEV_HASHENTRIES - 1));
+	struct hlist_node *node = 0;
+
+	bpf_probe_read_kernel(&node, sizeof(node), head);
+	for (int i = 0; i < PT_INDEX_STEPS && node; i++) {
+		struct net_device *device = (void *)node - bpf_core_field_offset(struct net_device, index_hlist);
+
+		if ((u32)BPF_CORE_READ(device, ifindex) == index)
+			return (u64)device;
+		node = BPF_CORE_READ(node, next);
+	}
+	return 0;
+}
+
+/* The namespace of a veth's other end; NULL for other devices. */
+static __always_inline struct net *peer_net(struct net_device *device)
+{
+	struct net_device___priv *with_priv = (void *)device;
+	struct net_device *peer = 0;
+	char kind[5] = {};
+	u32 offset; /* of the driver's own part */
+
+	bpf_probe_read_kernel(kind, sizeof(kind), BPF_CORE_READ(device, rtnl_link_ops, kind));
+	if (kind[0] != 'v' || kind[1] != 'e' || kind[2] != 't' || kind[3] != 'h' || kind[4])
+		return 0;
+	if (bpf_core_field_exists(with_priv->priv))
+		offset = bpf_core_field_offset(with_priv->priv);
+	else
+		offset = (bpf_core_type_size(struct net_device) + NETDEV_ALIGN - 1) & ~(NETDEV_ALIGN - 1);
+	/* struct veth_priv (drivers/net/veth.c) begins with the peer. */
+	bpf_probe_read_kernel(&peer, sizeof(peer), (void *)device + offset);
+	return BPF_CORE_READ(peer, nd_net.net);
+}
+
+/* The namespace that has the address that is sought; 0 where none has, or it cannot be told which. */
+__noinline u64 net_of_address(u64 packet, u64 table)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct pt_cpu *cpu = this_cpu();
+	struct sk_buff *skb = (void *)packet;
+	bool several = false;
+
+	if (!state || !cpu)
+		return 0;
+	struct pt_address_owner *owner = bpf_map_lookup_elem(&pt_addresses, &cpu->address);
+	/* Met by the last complete walk, or by the one that may be under way. */
+	if (owner && owner->walk >= state->address_walk_done) {
+		struct net *net = (void *)owner->net;
+
+		several = owner->several && owner->several >= state->address_walk_done;
+		if (!several && is_net(net, state) && BPF_CORE_READ(net, hash_mix) == owner->hash_mix)
+			return owner->net;
+	}
+	/* Where it came in; its device is by now the one that it leaves by, if it was routed already. */
+	struct net *peer = peer_net((void *)device_of_index(table, BPF_CORE_READ(skb, skb_iif)));
+	if (peer && (u64)peer != table && is_net(peer, state) && has_address((u64)peer))
+		return (u64)peer;
+	if (several)
+		return 0;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 own = (u64)BPF_CORE_READ(task, nsproxy, net_ns);
+	return own && has_address(own) ? own : 0;
+}
+
+/* Keeps the address that the walk has met. */
+__noinline int remember_address(u64 netns, u32 walk)
+{
+	struct net *net = (void *)netns;
+	u32 zero = 0;
+	struct address_cursor *cursor = bpf_map_lookup_elem(&pt_place, &zero);
+
+	if (!cursor)
+		return 0;
+	struct pt_address *address = &cursor->address;
+	struct pt_address_owner *known = bpf_map_lookup_elem(&pt_addresses, address);
+	struct pt_address_owner owner = {
+		.net = (u64)net,
+		.hash_mix = BPF_CORE_READ(net, hash_mix),
+		.walk = walk,
+	};
+
+	if (!known) {
+		bpf_map_update_elem(&pt_addresses, address, &owner, BPF_ANY);
+	} else if (known->net == owner.net && known->hash_mix == owner.hash_mix) {
+		known->walk = walk;
+	} else if (known->walk == walk) {
+		known->several = walk;
+	} else {
+		owner.several = known->several;
+		bpf_map_update_elem(&pt_addresses, address, &owner, BPF_ANY);
+	}
+	return 0;
+}
+
+/* Entries in a namespace's table; -1 where the kernel does not tell. */
+static __always_inline s64 table_entries(struct net *net, struct pt_conntrack *state)
+{
+	struct net___count *with_count = (void *)net;
+	u64 own = 0;
+	int count = 0;
+
+	if (bpf_core_field_exists(with_count->ct.count))
+		return BPF_CORE_READ(with_count, ct.count.counter);
+	if (!state->count_id)
+		return -1;
+	/* struct nf_conntrack_net begins with the count (include/net/netfilter/nf_conntrack.h). */
+	bpf_probe_read_kernel(&own, sizeof(own), (void *)BPF_CORE_READ(net, gen) + state->count_id * sizeof(u64));
+	if (bpf_probe_read_kernel(&count, sizeof(count), (void *)own))
+		return -1;
+	return count;
+}
+
+#define PT_MAX_HOOKS 16		   /* of one place that are looked at */
+#define NF_IP_PRI_CONNTRACK (-200) /* include/uapi/linux/netfilter_ipv4.h; IPv6's is the same */
+
+static __always_inline bool has_conntrack_hook(struct nf_hook_entries *entries)
+{
+	u32 count = BPF_CORE_READ(entries, num_hook_entries);
+	void *ops = (void *)entries + bpf_core_field_offset(struct nf_hook_entries, hooks) +
+		    count * bpf_core_type_size(struct nf_hook_entry);
+
+	for (u32 i = 0; i < PT_MAX_HOOKS && i < count; i++) {
+		struct nf_hook_ops *op = 0;
+
+		bpf_probe_read_kernel(&op, sizeof(op), ops + i * sizeof(op));
+		if (BPF_CORE_READ(op, priority) == NF_IP_PRI_CONNTRACK)
+			return true;
+	}
+	return false;
+}
+
+/* Notes whether conntrack is used in a namespace: by entries, or as some rule there has asked for it. */
+__noinline int see_use(u64 netns)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct net___nf *net = (void *)netns;
+
+	if (!state)
+		return 0;
+	s64 entries = table_entries((void *)netns, state);
+	state->entries += entries > 0 ? entries : 0;
+	/* Before routing, NF_INET_PRE_ROUTING */
+	if (has_conntrack_hook(BPF_CORE_READ(net, nf.hooks_ipv4[0])) ||
+	    has_conntrack_hook(BPF_CORE_READ(net, nf.hooks_ipv6[0])))
+		state->users++;
+	return 0;
+}
+
+/* An address where the run before has stopped may have gone to another device, or to nowhere. */
+static __always_inline void leave_foreign_addresses(struct address_cursor *cursor, struct net_device *device)
+{
+	struct in_ifaddr *v4 = cursor->v4;
+	struct list_head *node = cursor->v6;
+
+	if (v4 && BPF_CORE_READ(v4, ifa_dev, dev) != device)
+		cursor->v4 = 0;
+	if (node && node != cursor->v6_end) {
+		struct inet6_ifaddr *v6 = (void *)node - bpf_core_field_offset(struct inet6_ifaddr, if_list);
+
+		if (BPF_CORE_READ(v6, idev, dev) != device)
+			cursor->v6 = 0;
+	}
+}
+
+/*
+ * One run of conntrack_addresses: from state->cursor as far as it gets. Runs in the loader, never twice at once.
+ * A namespace or device that goes between two runs ends the walk, and with it the interval's news.
+ */
+static __always_inline void walk_addresses(struct pt_conntrack *state)
+{
+	struct net *net = (void *)(state->cursor ? state->cursor : state->own_net);
+	struct net_device *device = (void *)state->device;
+	u32 zero = 0;
+	struct address_cursor *cursor = bpf_map_lookup_elem(&pt_place, &zero);
+
+	if (!cursor || !goes_on(state))
+		return;
+	if (device && BPF_CORE_READ(device, nd_net.net) != net) {
+		state->broken++;
+		device = 0; /* its devices once more */
+	}
+	if (!device)
+		__builtin_memset(cursor, 0, sizeof(*cursor));
+	else
+		leave_foreign_addresses(cursor, device);
+	for (int i = 0; i < PT_WALK_STEPS; i++) {
+		int step = address_step((u64)net, false);
+
+		if (step == STEP_ADDRESS) {
+			remember_address((u64)net, state->address_walk);
+		} else if (step == STEP_END) {
+			see_use((u64)net);
+			net = (void *)next_net((u64)net);
+			state->cursor = (u64)net;
+			state->device = 0;
+			if (!net)
+				return;
+			__builtin_memset(cursor, 0, sizeof(*cursor));
+		}
+	}
+	state->cursor = (u64)net;
+	state->device = (u64)cursor->device;
+}
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * Packets that conntrack refuses: the table is full (conntrack_table_full), no free port for a NAT mapping
+ * (snat_exhausted), other failures to make or insert an entry (conntrack_insert_failed). IPv4 and IPv6, every protocol,
+ * wherever conntrack looks at them: nothing tells their sender.
+ *
+ * When: as the packet is freed (the kfree_skb tracepoint), beside the kernel's own counters: see table.bpf.h. It needs no
+ * part of the conntrack module, which may come later, and go.
+ * Not here: packets that rules refuse; invalid ones; evicted entries (evictions.bpf.h).
+ */
+#ifndef PT_CONNTRACK_BPF_H
+#define PT_CONNTRACK_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+#include "record.bpf.h"
+#include "sender.bpf.h"
+#include "table.bpf.h"
+#include "tuple.bpf.h"
+
+static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net, int claim,
+					   struct nf_conn *ct, unsigned long status, struct pt_conntrack *state)
+{
+	struct pt_key *key = &cpu->key;
+	struct pt_detail *detail = &cpu->detail;
+	unsigned char *transport = 0;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	__builtin_memset(detail, 0, sizeof(*detail));
+	key->netns_id = BPF_CORE_READ(net, ns.inum);
+	key->tier = PT_TIER_TRACEPOINT;
+	switch (claim) {
+	case CLAIM_TABLE_FULL:
+		key->kind = PT_KIND_CONNTRACK_TABLE_FULL;
+		key->cause = PT_CAUSE_TABLE_FULL;
+		detail->limit = table_limit(state);
+		break;
+	case CLAIM_CLASH:
+		key->kind = status & IPS_SRC_NAT ? PT_KIND_SNAT_CLASH : PT_KIND_CONNTRACK_INSERT_FAILED;
+		key->cause = PT_CAUSE_RACE;
+		break;
+	case CLAIM_CHAIN_TOO_LONG:
+		key->kind = PT_KIND_CONNTRACK_INSERT_FAILED;
+		key->cause = PT_CAUSE_CHAIN_TOO_LONG;
+		break;
+	case CLAIM_DYING:
+		key->kind = PT_KIND_CONNTRACK_INSERT_FAILED;
+		key->cause = PT_CAUSE_DYING;
+		break;
+	default:
+		key->kind = PT_KIND_CONNTRACK_INSERT_FAILED;
+		key->cause = PT_CAUSE_NO_MEMORY;
+		break;
+	}
+	/* Without an entry no NAT has been at the headers; with one they may be changed already. */
+	if (ct)
+		fill_entry_tuple(key, detail, ct, status);
+	else
+		fill_packet_tuple(key, detail, skb, &transport);
+	fill_flow_owner((u64)skb, (u64)transport, (u64)net, PROGRAM_CONNTRACK);
+	/* What datagram and raw sockets get from an output hook (nf_hook_slow(), NF_DROP_GETERR()). */
+	u16 type = BPF_CORE_READ(skb, sk, sk_type);
+	if (key->attribution == PT_ATTRIBUTION_SOCKET && key->tgid && key->proto != IPPROTO_TCP &&
+	    (type == SOCK_DGRAM || type == SOCK_RAW))
+		key->error = EPERM;
+	record(key, detail);
+}
+
+static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net,
+					  struct pt_conntrack *state)
+{
+	unsigned long nfct = BPF_CORE_READ(skb, _nfct), status = 0;
+	struct nf_conn *ct = (void *)(nfct & NFCT_PTRMASK);
+
+	if (ct)
+		status = BPF_CORE_READ(ct, status);
+	else if (nfct) /* untracked */
+		return false;
+	int made = claim((u64)net, nfct, status);
+	if (made == CLAIM_NOTHING)
+		return false;
+	if (made != CLAIM_NOT_OURS)
+		packet_refused(cpu, skb, net, made, ct, status, state);
+	return true;
+}
+
+/*
+ * The namespace of the table is the device's, the socket's or the route's: at the output of a tunnel's outer packet, or
+ * with an Open vSwitch port in another namespace, they differ. In a packet that has not left TCP's queue the device is
+ * part of something else, and the namespace read from it is none.
+ */
+static __always_inline void packet_freed_here(struct pt_cpu *cpu, struct sk_buff *skb)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct sock *sk = BPF_CORE_READ(skb, sk);
+	struct dst_entry *dst = (void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL);
+	struct net *nets[3] = {};
+
+	if (!state || !is_ip(skb))
+		return;
+	nets[0] = BPF_CORE_READ(skb, dev, nd_net.net);
+	nets[1] = sk ? BPF_CORE_READ(sk, __sk_common.skc_net.net) : 0;
+	nets[2] = dst ? BPF_CORE_READ(dst, dev, nd_net.net) : 0;
+	if (nets[0] && try_namespace(cpu, skb, nets[0], state))
+		return;
+	if (nets[1] && nets[1] != nets[0] && try_namespace(cpu, skb, nets[1], state))
+		return;
+	if (nets[2] && nets[2] != nets[0] && nets[2] != nets[1])
+		try_namespace(cpu, skb, nets[2], state);
+}
+
+static __always_inline int packet_freed(struct sk_buff *skb)
+{
+	struct pt_cpu *cpu = this_cpu();
+
+	if (!cpu || !cpu->armed || cpu->busy)
+		return 0;
+	cpu->busy = 1;
+	barrier();
+	packet_freed_here(cpu, skb);
+	barrier();
+	cpu->busy = 0;
+	return 0;
+}
+
+/* Whether a packet has an entry that is not in the table yet. */
+static __always_inline bool has_new_entry(struct sk_buff *skb)
+{
+	struct nf_conn *ct = (void *)(BPF_CORE_READ(skb, _nfct) & NFCT_PTRMASK);
+
+	return ct && !(BPF_CORE_READ(ct, status) & IPS_CONFIRMED);
+}
+
+/*
+ * Whether conntrack can have been the reason: a hook's verdict, or that of act_ct or Open vSwitch. A packet that comes back
+ * from user space (nf_reinject()) has no reason given, nor has one from Open vSwitch before v6.6: these count with an entry.
+ */
+static __always_inline bool may_be_conntrack(struct sk_buff *skb, u32 reason)
+{
+	if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
+		return has_new_entry(skb);
+	return reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP) ||
+	       (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) &&
+		(reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) ||
+		 reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_TC_EGRESS))) ||
+	       (bpf_core_enum_value_exists(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH) &&
+		reason >> SKB_DROP_REASON_SUBSYS_SHIFT ==
+			bpf_core_enum_value(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH));
+}
+
+static __always_inline bool tells_reasons(void)
+{
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
+}
+
+SEC("raw_tp/kfree_skb")
+int conntrack_raw_tp(u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+
+	return tells_reasons() && !may_be_conntrack(skb, ctx[2]) ? 0 : packet_freed(skb);
+}
+
+SEC("tp/skb/kfree_skb")
+int conntrack_tp(struct trace_event_raw_kfree_skb *ctx)
+{
+	struct sk_buff *skb = ctx->skbaddr;
+
+	return tells_reasons() && !may_be_conntrack(skb, ctx->reason) ? 0 : packet_freed(skb);
+}
+
+/* ---- run by user space (BPF_PROG_TEST_RUN), attached to nothing ---- */
+
+/* Where the variable of an open file of /proc/sys is. */
+static __always_inline u64 sysctl_address(u64 descriptor)
+{
+	struct file___inode *file = (void *)task_file(descriptor);
+	struct proc_inode *inode =
+		(void *)BPF_CORE_READ(file, f_inode) - bpf_core_field_offset(struct proc_inode, vfs_inode);
+
+	return (u64)BPF_CORE_READ(inode, sysctl_entry, data);
+}
+
+#define PT_GENERIC_IDS 128 /* subsystems with data of each namespace; kernels have about 50 */
+
+/*
+ * What has no symbol: learnt from files of the loader's own. A UDP and a TCP socket; nf_conntrack_count and
+ * nf_conntrack_max of /proc/sys/net/netfilter, 0 where conntrack is not there.
+ */
+SEC("raw_tp")
+int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
+	struct proto *proto;
+
+	if (!state)
+		return 1;
+	state->own_net = (u64)net;
+	state->net_ops = (u64)BPF_CORE_READ(net, ns.ops);
+	proto = BPF_CORE_READ(task_socket(udp), __sk_common.skc_prot);
+	if (bpf_core_field_exists(proto->h.udp_table))
+		state->udp_table = (u64)BPF_CORE_READ(proto, h.udp_table);
+	proto = BPF_CORE_READ(task_socket(tcp), __sk_common.skc_prot);
+	state->tcp_hashinfo = (u64)BPF_CORE_READ(proto, h.hashinfo);
+	state->count_id = state->max = 0;
+	state->max_address = 0;
+	if (!count || !max)
+		return 0;
+	state->max_address = sysctl_address(max);
+	state->max = table_limit(state);
+
+	u64 wanted = sysctl_address(count);
+	void *generic = BPF_CORE_READ(net, gen);
+	for (u32 id = 1; id < PT_GENERIC_IDS; id++) {
+		u64 data = 0;
+
+		bpf_probe_read_kernel(&data, sizeof(data), generic + id * sizeof(u64));
+		if (data && data == wanted) {
+			state->count_id = id;
+			break;
+		}
+	}
+	return 0;
+}
+
+/* 0: to be run again, now or where state->cursor is not 0. */
+SEC("raw_tp")
+int conntrack_counters(void *ctx)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct pt_cpu *cpu = this_cpu();
+
+	return state && cpu && walk_counters(cpu, state);
+}
+
+SEC("raw_tp")
+int conntrack_addresses(void *ctx)
+{
+	struct pt_conntrack *state = conntrack_state();
+
+	if (state)
+		walk_addresses(state);
+	return 1;
+}
+
+/* The row of one namespace, empty where it has no counters. */
+__noinline int peek(u64 netns, u64 offset, u32 index)
+{
+	struct net *net = (void *)netns;
+	struct pt_peek *row = bpf_map_lookup_elem(&pt_peeks, &index);
+
+	if (!row)
+		return 0;
+	__builtin_memset(row, 0, sizeof(*row));
+	if (!read_counters(net, offset, &row->now))
+		return 0;
+	read_other_counters(net, offset, &row->now);
+	fill_table_key(&row->key, net);
+	row->netns_id = BPF_CORE_READ(net, ns.inum);
+	return 0;
+}
+
+/* The counters of a CPU that is offline, by its offset: as many rows as it returns, from state->cursor on. */
+SEC("raw_tp")
+int BPF_PROG(conntrack_peek, u64 offset)
+{
+	struct pt_conntrack *state = conntrack_state();
+	u32 rows = 0;
+
+	if (!state || !goes_on(state))
+		return 0;
+	u64 net = state->cursor ? state->cursor : state->own_net;
+	for (; rows < PT_PEEK_ROWS && net; rows++) {
+		peek(net, offset, rows);
+		net = next_net(net);
+	}
+	state->cursor = net;
+	return rows;
+}
+
+#endif

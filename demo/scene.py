@@ -1,0 +1,69 @@
+"""What the scenes share: nginx, porttrace beside them, its lines, and a word to the person at the terminal."""
+
+import json
+import pathlib
+import signal
+import sys
+
+from stage import WORK, DemoError
+
+CONFIGURATION = pathlib.Path(__file__).resolve().parent / "nginx"
+EVENTS = WORK / "events"
+
+
+class SceneSkipped(Exception):
+    """This kernel cannot stage the scene; the message says what is missing."""
+
+
+def serve(stage, name):
+    """nginx in its place and cgroup, once it listens."""
+    folder = WORK / name
+    folder.mkdir(mode=0o711)
+    log = folder / "error.log"
+    configuration = CONFIGURATION / f"{name}.conf"
+    with open(folder / "output", "wb") as output:
+        command = ("nginx", "-p", folder, "-c", configuration, "-e", log, "-g", "daemon off;")
+        server = stage.start(*command, cgroup=name, place=name, stdout=output, stderr=output)
+    # It writes its pid once it listens.
+    stage.wait_until(lambda: (folder / "nginx.pid").exists() or server.poll() is not None, f"nginx for {name}")
+    if server.poll() is not None:
+        raise DemoError(f"nginx for {name} ended: {(folder / 'output').read_text()}{log.read_text()}")
+
+
+def watch(stage, porttrace, watched):
+    """Two porttraces on the cgroups of these names: one for the person at the terminal, one whose lines are counted.
+
+    They are attached; what the first said about that comes with them.
+    """
+    cgroups = ",".join(stage.cgroup_path(name) for name in watched)
+    watchers, messages = [], []
+    with open(EVENTS, "wb") as lines:
+        for form, output in (("text", sys.stdout), ("ndjson", lines)):
+            messages.append(WORK / f"{form}.messages")
+            with open(messages[-1], "wb") as errors:
+                command = (porttrace, "--cgroup", cgroups, "--output", form)
+                watchers.append(stage.start(*command, cgroup="tools", stdout=output, stderr=errors))
+    for watcher, said in zip(watchers, messages):
+        stage.wait_until(lambda: "porttrace: attached" in said.read_text() or watcher.poll() is not None, "porttrace")
+        if watcher.poll() is not None:
+            raise DemoError(f"porttrace ended with status {watcher.returncode}: {said.read_text().strip()}")
+    return watchers, messages[0].read_text()
+
+
+def stop(stage, watchers):
+    for watcher in watchers:
+        watcher.send_signal(signal.SIGINT)
+    for watcher in watchers:
+        if stage.finish(watcher, "porttrace's end"):
+            raise DemoError(f"porttrace ended with status {watcher.returncode}")
+
+
+def failures():
+    """The failures among porttrace's NDJSON lines."""
+    events = map(json.loads, EVENTS.read_text().splitlines())
+    return [event for event in events if event["type"] not in ("summary", "lost")]
+
+
+def say(text):
+    lines = text.splitlines()[1:-1]
+    print("\n".join(line.removeprefix(" " * 8) for line in lines), end="\n\n", flush=True)
