@@ -51,7 +51,10 @@ test: build
 test-kernels: build
 	@scripts/packages test kernels
 	Tests/kernel/matrix -- --count $(GUEST_COUNT)
-	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto -- --count $(GUEST_PACKETS)
+	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto -- \
+		--count $(GUEST_PACKETS) --skip midway
+	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
+		--count $(GUEST_PACKETS) --only midway
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
 
 ## bench: what a hook costs a connect, events per second, CPU time per failure

@@ -293,6 +293,7 @@ class Lab:
             self.trace.await_attached()
         self.before = self.counters()
         self.packets_before = self.packets()
+        self.ksoftirqd_before = ksoftirqd_nanoseconds()
         for sender in self.senders:
             sender.sent, sender.errors = 0, {}
 
@@ -328,6 +329,7 @@ class Lab:
             self.events = parse_lines(self.trace.stop())
         self.ceiling = self.counters()
         self.ended_ns = time.time_ns()
+        self.deferred = ksoftirqd_nanoseconds() - self.ksoftirqd_before > 1_000_000
 
     def moved(self, kind):
         """How far a namespace's counters moved while porttrace was attached."""
@@ -343,6 +345,17 @@ class Lab:
 
 def difference(one, other):
     return {name: (other[name] - one.get(name, 0)) % 2**32 for name in other}
+
+
+def ksoftirqd_nanoseconds():
+    """How long the threads that handle packets in their senders' place have run."""
+    threads = [comm.parent for comm in pathlib.Path("/proc").glob("[0-9]*/comm") if is_ksoftirqd(comm)]
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
+
+
+def is_ksoftirqd(comm):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return comm.read_text().startswith("ksoftirqd/")
 
 
 def neighbours(device, v4, v6, mac):
