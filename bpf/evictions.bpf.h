@@ -115,8 +115,10 @@ static __always_inline int entry_deleted(struct nf_conn *ct, enum pt_tier tier)
 	detail->limit = table_limit(state);
 	fill_entry_tuple(key, detail, ct, status);
 	fill_flow_owner(0, 0, (u64)net, PROGRAM_EVICTION);
-	drop->evicted[index].key = *key;
-	drop->evicted[index].detail = *detail;
+	barrier_var(index); /* what the verifier knew of it did not survive the stack */
+	struct pt_evicted *evicted = &drop->evicted[index & (PT_MAX_EVICTED - 1)];
+	evicted->key = *key;
+	evicted->detail = *detail;
 	barrier();
 	cpu->busy = 0;
 	drop->count = index + 1;
