@@ -8,7 +8,6 @@ from harness.reconcile import nanoseconds
 from .promises import CAUSES, REFUSED, TYPES, counter_of, over_all, promised, wrong_nat
 
 OWNED = 0.99  # of the failures of a client whose owner can be known
-OWNED_AFTERWARDS = 0.9  # the same where ksoftirqd handled packets later, whose sockets may be gone: those have their pod
 COUNTED_BY_KERNEL = ("drop", "insert_failed", "early_drop")
 
 
@@ -320,10 +319,9 @@ class Judge:
     def check_owners(self, sender, owners, seen):
         wanted = sender.owner or promised(self.lab, sender)
         good = owners["own"] + (owners["pod"] if wanted == "pod" else 0)
-        least = self.owned
-        if wanted == "own" and self.lab.deferred and good + owners["pod"] >= self.owned * seen:
-            least = min(least, OWNED_AFTERWARDS)
-        if wanted != "any" and good < least * seen:
+        if wanted == "own" and self.lab.deferred:  # what ksoftirqd handled later may have lost its socket: it has its pod
+            good += owners["pod"]
+        if wanted != "any" and good < self.owned * seen:
             self.problem(f"{sender.name}: of {seen} only {good} with the right {wanted}: {dict(owners)}")
         if owners["proc"] < sender.process * seen:
             self.problem(f"{sender.name}: of {seen} only {owners['proc']} with the process")
