@@ -45,7 +45,16 @@ public struct NamedAddresses: Sendable {
     private var ipv4Lengths: [UInt8] = []
     private var ipv6Lengths: [UInt8] = []
 
-    public init() {}
+    /// Most that are kept here.
+    let most: Int
+
+    public init() {
+        self.init(most: NamedAddresses.most)
+    }
+
+    init(most: Int) {
+        self.most = most
+    }
 
     public var count: Int { entries.count }
 
@@ -57,7 +66,7 @@ public struct NamedAddresses: Sendable {
     mutating func insert(_ name: NamedAddress, for network: DestinationPattern.Network, port: UInt16) -> Bool {
         let key = Key(address: network.address, port: port, length: UInt8(network.length))
         if positions[key] != nil { return true }
-        guard count < NamedAddresses.most, let start = UInt32(exactly: texts.count) else { return false }
+        guard count < most, let start = UInt32(exactly: texts.count) else { return false }
         texts += name.namespace
         texts += name.name
         positions[key] = UInt32(count)
