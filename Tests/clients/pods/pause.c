@@ -1,5 +1,6 @@
 /* The sandbox's process of a pod: holds every TCP port of a small range, so that the pod's containers find none, and
  * waits for its end. A range of more than MOST_HELD ports is left alone. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,12 +35,13 @@ static int read_range(unsigned *low, unsigned *high)
 	return found == 2;
 }
 
-/* bind() to [::] takes the port for IPv4 too; connect() skips such a port wholesale. */
+/* bind() to [::] takes the port for IPv4 too; connect() skips such a port wholesale. A port that somebody else holds will
+ * do. */
 static int hold(unsigned port)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons((in_port_t)port)};
 	int fd = socket(AF_INET6, SOCK_STREAM, 0);
-	return fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof any);
+	return fd >= 0 && (!bind(fd, (struct sockaddr *)&any, sizeof any) || errno == EADDRINUSE);
 }
 
 int main(void)

@@ -8,7 +8,7 @@ import tempfile
 from harness.clients import ClientError
 from robust.lab import await_that, end
 
-from .cri import Runtime
+from .cri import CRIError, Runtime
 from .images import PAUSE
 
 STATE = pathlib.Path("/run/containerd")
@@ -61,7 +61,7 @@ class Containerd:
         self.cri = Runtime(self.socket, systemd_parent if systemd else cgroupfs_parent)
         lab.stack.callback(self.cri.close)
         lab.stack.callback(self.remove_pods)
-        self.cri.call("Version", {})
+        await_that(self.answers, "an answer of containerd")
         self.load(lab.folder / "pause.tar")
         self.load(lab.folder / "clients.tar")
 
@@ -69,6 +69,13 @@ class Containerd:
         if self.process.poll() is not None:
             raise ClientError(f"containerd ended: {self.messages()[-2000:]}")
         return self.socket.exists()
+
+    def answers(self):
+        """The socket is there before the server behind it is."""
+        try:
+            return self.cri.call("Version", {})
+        except CRIError:
+            return None
 
     def messages(self):
         self.log.seek(0)
