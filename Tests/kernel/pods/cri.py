@@ -142,11 +142,15 @@ class Runtime:
     def sandboxes(self):
         return [within(decode(item), 1).decode() for item in self.call("ListPodSandbox", {}).get(1, [])]
 
-    def log(self, pod, container):
-        """Lines that the container printed on standard output."""
+    def log(self, pod, container, stream="stdout"):
+        """Lines that the container printed; a long one is in parts that are marked P, but for the last."""
         path = f"{self.logs}/{pod.namespace}_{pod.name}_{pod.uid}/{container.name}/0.log"
-        with open(path) as file:
+        begun = ""
+        with open(path, errors="backslashreplace") as file:
             for line in file:
-                _, stream, _, text = line.rstrip("\n").split(" ", 3)
-                if stream == "stdout":
-                    yield text
+                _, source, mark, text = line.rstrip("\n").split(" ", 3)
+                if source == stream:
+                    begun += text
+                    if mark == "F":
+                        yield begun
+                        begun = ""

@@ -7,6 +7,7 @@ from harness import clients
 
 from .oci import write_image
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 PAUSE, CLIENTS = "localhost/pause:1", "localhost/clients:1"
 BUSYBOX = pathlib.Path("/bin/busybox")
 APPLETS = ("sh", "sleep", "cat", "true")
@@ -28,3 +29,9 @@ def build_images(folder):
     write_image(folder / "pause.tar", PAUSE, {"pause": content["pause"]}, entrypoint=["/pause"])
     files = {f"bin/{name}": content[name] for name in ("failing", "flows")} | {"bin/busybox": BUSYBOX.read_bytes()}
     write_image(folder / "clients.tar", CLIENTS, files, {f"bin/{name}": "busybox" for name in APPLETS})
+
+
+def build_porttrace(folder, program):
+    """The product's own image, by its own recipe, unless it is there."""
+    if not (folder / "porttrace.tar").exists():
+        subprocess.run([ROOT / "scripts/image", program, folder / "porttrace.tar"], check=True, stdout=subprocess.DEVNULL)
