@@ -51,7 +51,7 @@ def podman(lab):
         client = lab.ports(f"podman {name}", lab.options.count + len(lab.clients))
         identity, output = runtime.run(name, client.command, pod)
         told = {"name": "podman", "container_id": identity, "image": CLIENTS}
-        client.owner = Owner(runtime=told, cgroup=f"/libpod-{identity}")
+        client.owner = Owner(runtime=told, cgroup=runtime.path_end(identity))
         client.read(json.loads(output.splitlines()[-1]))
     lab.unwatch()
     return Judge(lab)
