@@ -52,7 +52,10 @@ test: build
 test-kernels: build
 	@scripts/packages test kernels
 	Tests/kernel/matrix -- --count $(GUEST_COUNT)
-	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto -- --count $(GUEST_PACKETS)
+	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto -- \
+		--count $(GUEST_PACKETS) --skip midway
+	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
+		--count $(GUEST_PACKETS) --only midway
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
 
 ## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd

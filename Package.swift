@@ -13,11 +13,14 @@ let package = Package(
     products: [.executable(name: "porttrace", targets: ["porttrace"])],
     targets: [
         .systemLibrary(name: "CLibbpf", providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
+        .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CPortTraceWire"),
         .target(name: "BPF", dependencies: ["CLibbpf"], swiftSettings: swiftSettings),
-        .target(name: "PortTraceCore", dependencies: ["CPortTraceWire"], swiftSettings: swiftSettings),
-        .target(name: "PortTraceNode", dependencies: ["CLinux", "PortTraceCore"], swiftSettings: swiftSettings),
+        .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: swiftSettings),
+        .target(name: "PortTraceCore", dependencies: ["CPortTraceWire", "JSON"], swiftSettings: swiftSettings),
+        .target(
+            name: "PortTraceNode", dependencies: ["CLinux", "JSON", "PortTraceCore"], swiftSettings: swiftSettings),
         .target(
             name: "PortTraceProbes",
             dependencies: ["BPF", "CLinux", "CPortTraceWire", "PortTraceCore"],
@@ -35,6 +38,7 @@ let package = Package(
         .executableTarget(name: "embed-object", swiftSettings: swiftSettings),
         .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["embed-object"]),
 
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: swiftSettings),
         .testTarget(
             name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire"],
             swiftSettings: swiftSettings),

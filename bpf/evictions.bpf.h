@@ -99,7 +99,11 @@ static __always_inline int entry_deleted(struct nf_conn *ct, enum pt_tier tier)
 	struct pt_key *key = &cpu->key;
 	struct pt_detail *detail = &cpu->detail;
 	struct net *net = BPF_CORE_READ(ct, ct_net.net);
+	unsigned long status = BPF_CORE_READ(ct, status);
 
+	/* A packet that came in between may delete another one on this CPU: early_drop() takes only such ones. */
+	if (net != drop->net || status & IPS_ASSURED)
+		return 0;
 	cpu->busy = 1;
 	barrier();
 	__builtin_memset(key, 0, sizeof(*key));
@@ -109,10 +113,12 @@ static __always_inline int entry_deleted(struct nf_conn *ct, enum pt_tier tier)
 	key->tier = tier;
 	key->netns_id = BPF_CORE_READ(net, ns.inum);
 	detail->limit = table_limit(state);
-	fill_entry_tuple(key, detail, ct, BPF_CORE_READ(ct, status));
+	fill_entry_tuple(key, detail, ct, status);
 	fill_flow_owner(0, 0, (u64)net, PROGRAM_EVICTION);
-	drop->evicted[index].key = *key;
-	drop->evicted[index].detail = *detail;
+	barrier_var(index); /* what the verifier knew of it did not survive the stack */
+	struct pt_evicted *evicted = &drop->evicted[index & (PT_MAX_EVICTED - 1)];
+	evicted->key = *key;
+	evicted->detail = *detail;
 	barrier();
 	cpu->busy = 0;
 	drop->count = index + 1;

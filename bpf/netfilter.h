@@ -7,6 +7,7 @@
 /* include/uapi/linux/netfilter/nf_conntrack_common.h */
 enum {
 	IPS_SEEN_REPLY = 1 << 1,
+	IPS_ASSURED = 1 << 2,
 	IPS_CONFIRMED = 1 << 3,
 	IPS_SRC_NAT = 1 << 4,
 	IPS_DST_NAT = 1 << 5,

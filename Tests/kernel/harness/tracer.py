@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+from .contract import breaches
+
 ATTACHED = "porttrace: attached"
 ATTACH_LIMIT, STOP_LIMIT = 60, 120  # seconds after which it hangs; far beyond what any machine needs
 
@@ -75,7 +77,7 @@ def parse_tiers(text):
 
 
 def parse_lines(output):
-    """Every line as an object; raises where one is no JSON or is not whole."""
+    """Every line as an object; raises where one is no JSON, not whole, or not within the contract."""
     if output and not output.endswith(b"\n"):
         raise TracerError(f"the last line is not whole: {output[-80:]!r}")
     events = []
@@ -84,4 +86,6 @@ def parse_lines(output):
             events.append(json.loads(line))
         except ValueError as error:
             raise TracerError(f"line {number} is no JSON ({error}): {line[:200]!r}") from None
+        for breach in breaches(events[-1]):
+            raise TracerError(f"line {number}: {breach}")
     return events

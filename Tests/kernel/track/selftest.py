@@ -55,14 +55,16 @@ def counted(count, kind="conntrack_table_full"):
 class Lab:
     """What the Judge reads of a lab; the kernel's counters moved by `drop` and `insert_failed`."""
 
-    def __init__(self, lines, drop=10, insert_failed=0, kind="conntrack_table_full", told=None, totals=None):
+    def __init__(
+        self, lines, drop=10, insert_failed=0, kind="conntrack_table_full", told=None, totals=None, deferred=False
+    ):
         self.options = types.SimpleNamespace(unconfined=True)
         self.nets = {"node": types.SimpleNamespace(inode=NODE), "p1": types.SimpleNamespace(inode=POD)}
         self.pods = {"p1": types.SimpleNamespace(v4="10.88.1.2", v6="fd88:1::2")}
         self.limit = types.SimpleNamespace(value=24)
         self.trace = types.SimpleNamespace(tiers=TIERS)
         self.began_ns, self.ended_ns = 1_700_000_000_000_000_000, 1_700_000_010_000_000_000
-        self.mode, self.notes = "auto", []
+        self.mode, self.notes, self.deferred = "auto", [], deferred
         victim = Sender("victim", "p1", to="198.51.100.10", port=1000, types=(kind,), nat=(NAT, range(40000, 40002)))
         victim.pid, victim.sent, victim.entered, victim.arrived = 41, drop + 2, drop + 2, 2
         self.senders = [victim]
@@ -131,7 +133,11 @@ class Comparison(unittest.TestCase):
     def test_too_few_owners_are_told(self):
         pod_only = refusal(count=1, attribution="netns")
         del pod_only["cgroup"], pod_only["proc"]
-        self.assertTrue(problems([refusal(count=9), pod_only]))
+        lines = [refusal(count=9), pod_only]
+        self.assertTrue(problems(lines))
+        self.assertEqual(problems(lines, deferred=True), [])
+        nobody = {name: value for name, value in pod_only.items() if name != "attribution"}
+        self.assertTrue(problems([refusal(count=9), nobody], deferred=True))
 
     def test_no_summary_is_told(self):
         lab = Lab([refusal()])

@@ -1,0 +1,106 @@
+"""The shape of an event, schema 1: every field that a line may have, and of what kind its value is."""
+
+import re
+
+UNSIGNED = ("an unsigned number", lambda value: type(value) is int and value >= 0)
+POSITIVE = ("a positive number", lambda value: type(value) is int and value > 0)
+TEXT = ("a text", lambda value: isinstance(value, str) and value != "")
+NAME = ("a text or empty", lambda value: isinstance(value, str))
+FLAG = ("a flag", lambda value: isinstance(value, bool))
+TIME = ("a time", lambda value: re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", str(value)) is not None)
+PORT = ("a port", lambda value: type(value) is int and 0 < value < 65536)
+RANGE = ("two ports", lambda value: len(value) == 2 and value[0] <= value[1])
+COUNTS = ("counts by type", lambda value: all(type(count) is int for count in value.values()))
+TIERS = ("tiers by hook", lambda value: all(isinstance(tier, str) for tier in value.values()))
+
+
+def one_of(*names):
+    return " or ".join(names), lambda value: value in names
+
+
+ENDPOINT = {"addr": TEXT, "port": PORT}
+K8S = {"namespace": TEXT, "pod": TEXT, "pod_uid": TEXT, "container": TEXT}
+FAILURE = {
+    "schema": ("1", lambda value: value == 1),
+    "timestamp": TIME,
+    "last_timestamp": TIME,
+    "node": TEXT,
+    "type": TEXT,
+    "cause": TEXT,
+    "count": POSITIVE,
+    "error": TEXT,
+    "error_raw": POSITIVE,
+    "proto": TEXT,
+    "family": one_of("ipv4", "ipv6"),
+    "netns_id": POSITIVE,
+    "cgroup": {"id": POSITIVE, "path": TEXT, "hierarchy": TEXT},
+    "k8s": K8S,
+    "runtime": {
+        "name": TEXT,
+        "container_id": ("64 hexadecimal digits", lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None),
+        "image": TEXT,
+    },
+    "unit": TEXT,
+    "proc": {"pid": POSITIVE, "tid": POSITIVE, "comm": NAME, "uid": UNSIGNED},
+    "src": ENDPOINT,
+    "dst": ENDPOINT | {"k8s": {"namespace": TEXT, "pod": TEXT, "service": TEXT}},
+    "attribution": one_of("task", "socket", "tuple", "netns", "address"),
+    "probe": one_of("fentry", "kprobe", "tracepoint", "counter"),
+    "detail": {
+        "folded": ("true", lambda value: value is True),
+        "port_range": RANGE,
+        "icmp": {"type": UNSIGNED, "code": UNSIGNED, "id": UNSIGNED},
+        "direction": one_of("outbound", "inbound"),
+        "zone": POSITIVE,
+        "limit": UNSIGNED,
+        "nat": ENDPOINT,
+        "backend": ENDPOINT,
+        "evidence": one_of("held_before", "all_held"),
+    },
+}
+COMMON = {name: FAILURE[name] for name in ("schema", "timestamp", "node", "type")}
+LOST = COMMON | {"count": POSITIVE, "detail": {"where": one_of("ring", "missed_runs")}}
+SUMMARY = COMMON | {
+    "detail": {
+        "totals": COUNTS,
+        "exact": FLAG,
+        "lost": {"ring": UNSIGNED, "missed_runs": UNSIGNED},
+        "probes": TIERS,
+        "undecided": COUNTS,
+        "kernel": [
+            {"netns_id": POSITIVE} | dict.fromkeys(("drop", "insert_failed", "early_drop", "tw_overflow"), UNSIGNED)
+        ],
+    }
+}
+NEEDED = {
+    "lost": (*COMMON, "count", "detail"),
+    "summary": (*COMMON, "detail"),
+    "": ("schema", "timestamp", "type", "count"),
+}
+
+
+def breaches(event):
+    """What of a line the contract does not have."""
+    kind = event.get("type")
+    shape = {"lost": LOST, "summary": SUMMARY}.get(kind, FAILURE)
+    yield from (f"no {name}" for name in NEEDED.get(kind, NEEDED[""]) if name not in event)
+    yield from differences(event, shape, "")
+
+
+def differences(value, shape, where):
+    if isinstance(shape, dict):
+        if not isinstance(value, dict) or not value:
+            yield f"{where or 'the line'} is no object with fields: {value!r}"
+            return
+        for name, part in value.items():
+            if name not in shape:
+                yield f"{where}{name} is no field of the contract"
+            else:
+                yield from differences(part, shape[name], f"{where}{name}.")
+    elif isinstance(shape, list):
+        for part in value:
+            yield from differences(part, shape[0], where)
+    else:
+        wanted, holds = shape
+        if not holds(value):
+            yield f"{where.rstrip('.')} is {value!r}, not {wanted}"
