@@ -61,6 +61,7 @@ test-kernels: build
 ## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd
 test-pods: build
 	@scripts/packages test kernels pods image
+	Tests/kernel/pods/selftest.py
 	@if scripts/can-load-bpf; then set -ex; Tests/kernel/names; else echo 'Tests/kernel/names: SKIPPED, see above'; fi
 	Tests/kernel/matrix --program names --kernels $(PODS_KERNELS) --modes auto --at-once 1
 	Tests/kernel/matrix --program names --kernels $(PODS_KERNELS) --modes auto --at-once 1 --systemd

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 from harness.clients import ClientError
-from robust.lab import await_that, end
+from robust.lab import Skip, await_that, end, need_program
 
 from .cri import CRIError, Runtime
 from .images import PAUSE
@@ -46,8 +46,11 @@ class Containerd:
 
     def __init__(self, lab, addresses, systemd=False):
         """`addresses`: the first and the last that a pod gets, in 10.88.0.0/16."""
+        for program in ("containerd", "runc", "ctr", "nsenter"):
+            need_program(program)
+        if not (pathlib.Path(PLUGINS) / "bridge").exists():
+            raise Skip(f"no CNI plugins in {PLUGINS}")
         self.lab, self.systemd = lab, systemd
-        self.images = set()
         self.socket = STATE / "containerd.sock"
         self.write_network(addresses)
         config = lab.temporary / "containerd.toml"

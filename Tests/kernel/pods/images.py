@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 
 from harness import clients
+from robust.lab import need_program
 
 from .oci import write_image
 
@@ -34,4 +35,5 @@ def build_images(folder):
 def build_porttrace(folder, program):
     """The product's own image, by its own recipe, unless it is there."""
     if not (folder / "porttrace.tar").exists():
+        need_program("buildah")
         subprocess.run([ROOT / "scripts/image", program, folder / "porttrace.tar"], check=True, stdout=subprocess.DEVNULL)

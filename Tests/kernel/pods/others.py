@@ -81,7 +81,9 @@ def in_service(lab, command):
     if lab.options.driver != "systemd":
         return in_cgroup(lab, SERVICE_PATH, command)
     output = lab.temporary / "service.out"
-    words = ["--collect", f"--unit={SERVICE}", f"--property=StandardOutput=file:{output}"]
+    # With the usual dependencies it would start what a whole boot starts, and empty /tmp.
+    words = ["--property=DefaultDependencies=no", f"--property=StandardOutput=file:{output}"]
+    words += ["--collect", f"--unit={SERVICE}"]
     subprocess.run(["systemd-run", "--quiet", *words, *command], check=True)
     await_that(lambda: output.exists() and output.read_text().endswith("}\n"), "the end of the service")
     return output.read_text().splitlines()[-1]
@@ -90,7 +92,7 @@ def in_service(lab, command):
 def in_session(lab, command):
     if lab.options.driver != "systemd":
         return in_cgroup(lab, SESSION_PATH, command)
-    words = ["--scope", f"--unit={SESSION}", "--slice=user-1000.slice"]
+    words = ["--scope", f"--unit={SESSION}", "--slice=user-1000.slice", "--property=DefaultDependencies=no"]
     return last_line(["systemd-run", "--quiet", *words, *command])
 
 
