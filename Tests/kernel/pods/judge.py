@@ -57,6 +57,9 @@ class Judge:
         self.seen[client.port] += event["count"]
         if client.type != kind:
             self.problem(f"{client.name}: called {kind}", event["count"])
+        path = event.get("cgroup", {}).get("path")
+        if event.get("attribution") in BY_SOCKET and not (path or "").endswith(client.owner.cgroup):
+            self.problem(f"{client.name}: cgroup is {path}, not …{client.owner.cgroup}", event["count"])
         wrong = list(self.wrong_names(client, event))
         allowed = wrong and not self.named(event) and self.in_grace(client, event)
         verdict = "right" if not wrong else "none" if not self.named(event) else "wrong"
@@ -85,8 +88,6 @@ class Judge:
         path = event.get("cgroup", {}).get("path")
         if attribution in BY_SOCKET:
             wanted = {"k8s": owner.k8s, "runtime": owner.runtime, "unit": owner.unit}
-            if path is None or not path.endswith(owner.cgroup):
-                yield f"cgroup is {path}, not …{owner.cgroup}"
         elif attribution in BY_ADDRESS:
             pod = owner.k8s and {name: value for name, value in owner.k8s.items() if name != "container"}
             wanted = {"k8s": pod, "runtime": None, "unit": None}
