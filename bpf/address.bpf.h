@@ -106,13 +106,19 @@ enum step {
 	STEP_END,
 };
 
-/* One step: to the next address, or the next device. own: of this CPU's run, not of conntrack_addresses. */
+static __always_inline struct address_cursor *cursor_of(bool own)
+{
+	struct pt_cpu *cpu = this_cpu();
+	u32 zero = 0;
+
+	return own && cpu ? &cpu->cursor : bpf_map_lookup_elem(&pt_place, &zero);
+}
+
+/* One step: to the next address, or the next device. own: of this CPU's run, not of one that user space has begun. */
 __noinline int address_step(u64 netns, u32 own)
 {
 	struct net *net = (void *)netns;
-	struct pt_cpu *cpu = this_cpu();
-	u32 zero = 0;
-	struct address_cursor *cursor = own && cpu ? &cpu->cursor : bpf_map_lookup_elem(&pt_place, &zero);
+	struct address_cursor *cursor = cursor_of(own);
 
 	if (!cursor)
 		return STEP_END;
@@ -134,21 +140,20 @@ __noinline int address_step(u64 netns, u32 own)
 	return next_device(net, cursor) ? STEP_NOTHING : STEP_END;
 }
 
-/* Whether a namespace has the address that is sought. */
-__noinline int has_address(u64 netns)
+/* Whether a namespace has an address, by its halves. own: as for address_step(). */
+__noinline int has_address(u64 netns, u64 first, u64 second, u32 own)
 {
-	struct pt_cpu *cpu = this_cpu();
+	struct address_cursor *cursor = cursor_of(own);
 
-	if (!cpu)
+	if (!cursor)
 		return false;
-	__builtin_memset(&cpu->cursor, 0, sizeof(cpu->cursor));
+	__builtin_memset(cursor, 0, sizeof(*cursor));
 	for (int i = 0; i < PT_CHECK_STEPS; i++) {
-		int step = address_step(netns, true);
+		int step = address_step(netns, own);
 
 		if (step == STEP_END)
 			return false;
-		if (step == STEP_ADDRESS && cpu->cursor.address.halves[0] == cpu->address.halves[0] &&
-		    cpu->cursor.address.halves[1] == cpu->address.halves[1])
+		if (step == STEP_ADDRESS && cursor->address.halves[0] == first && cursor->address.halves[1] == second)
 			return true;
 	}
 	return false;
@@ -203,24 +208,29 @@ __noinline u64 net_of_address(u64 packet, u64 table)
 
 	if (!state || !cpu)
 		return 0;
+	/* Where it came in; its device is by now the one that it leaves by, if it was routed already. */
+	u64 peer = skb ? (u64)peer_net((void *)device_of_index(table, BPF_CORE_READ(skb, skb_iif))) : 0;
+	if (peer == table || !is_net((void *)peer, state))
+		peer = 0;
 	struct pt_address_owner *owner = bpf_map_lookup_elem(&pt_addresses, &cpu->address);
 	/* Met by the last complete walk, or by the one that may be under way. */
 	if (owner && owner->walk >= state->address_walk_done) {
 		struct net *net = (void *)owner->net;
 
 		several = owner->several && owner->several >= state->address_walk_done;
-		if (!several && is_net(net, state) && BPF_CORE_READ(net, hash_mix) == owner->hash_mix)
+		/* The address may have moved since the walk. */
+		if (!several && is_net(net, state) && BPF_CORE_READ(net, hash_mix) == owner->hash_mix &&
+		    (owner->net == peer ||
+		     has_address(owner->net, cpu->address.halves[0], cpu->address.halves[1], true)))
 			return owner->net;
 	}
-	/* Where it came in; its device is by now the one that it leaves by, if it was routed already. */
-	struct net *peer = peer_net((void *)device_of_index(table, BPF_CORE_READ(skb, skb_iif)));
-	if (peer && (u64)peer != table && is_net(peer, state) && has_address((u64)peer))
-		return (u64)peer;
+	if (peer && has_address(peer, cpu->address.halves[0], cpu->address.halves[1], true))
+		return peer;
 	if (several)
 		return 0;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	u64 own = (u64)BPF_CORE_READ(task, nsproxy, net_ns);
-	return own && has_address(own) ? own : 0;
+	return own && has_address(own, cpu->address.halves[0], cpu->address.halves[1], true) ? own : 0;
 }
 
 /* Keeps the address that the walk has met. */
@@ -238,6 +248,7 @@ __noinline int remember_address(u64 netns, u32 walk)
 		.net = (u64)net,
 		.hash_mix = BPF_CORE_READ(net, hash_mix),
 		.walk = walk,
+		.netns_id = BPF_CORE_READ(net, ns.inum),
 	};
 
 	if (!known) {

@@ -247,6 +247,40 @@ int conntrack_addresses(void *ctx)
 	return 1;
 }
 
+/* A file of a network namespace: its hash_mix, which with the inode tells it from all others; 0 where it is none. */
+SEC("raw_tp")
+int BPF_PROG(conntrack_namespace, u64 descriptor)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct file___inode *file = (void *)task_file(descriptor);
+	struct net *net = BPF_CORE_READ(file, f_inode, i_private) - bpf_core_field_offset(struct net, ns);
+
+	return state && is_net(net, state) ? BPF_CORE_READ(net, hash_mix) : 0;
+}
+
+/* An address, IPv4 as v4-mapped, by its halves as they lie in memory: 1, and the first of pt_peeks is the namespace that has
+ * it, and that no other had at the last walk; else 0. */
+SEC("raw_tp")
+int BPF_PROG(conntrack_whose, u64 first, u64 second)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct pt_address address = {.halves = {first, second}};
+	struct pt_address_owner *owner = bpf_map_lookup_elem(&pt_addresses, &address);
+	u32 zero = 0;
+	struct pt_peek *row = bpf_map_lookup_elem(&pt_peeks, &zero);
+
+	if (!state || !row || !owner || owner->walk < state->address_walk_done ||
+	    (owner->several && owner->several >= state->address_walk_done))
+		return 0;
+	struct net *net = (void *)owner->net;
+	u32 mix = BPF_CORE_READ(net, hash_mix);
+	if (!is_net(net, state) || mix != owner->hash_mix || !has_address(owner->net, first, second, false))
+		return 0;
+	row->key.hash_mix = mix;
+	row->netns_id = BPF_CORE_READ(net, ns.inum);
+	return 1;
+}
+
 /* The row of one namespace, empty where it has no counters. */
 __noinline int peek(u64 netns, u64 offset, u32 index)
 {

@@ -84,7 +84,7 @@ struct pt_address_owner {
 	u32 hash_mix;
 	u32 walk;    /* the last one that has met it */
 	u32 several; /* the last one that has met it in more than one namespace */
-	u32 unused;
+	u32 netns_id;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

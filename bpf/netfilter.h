@@ -196,6 +196,7 @@ struct file___inode {
 };
 struct inode {
 	unsigned int i_flags;
+	void *i_private;
 };
 struct proc_inode {
 	struct ctl_table *sysctl_entry;

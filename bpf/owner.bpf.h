@@ -92,13 +92,72 @@ static __always_inline struct kernfs_node *socket_cgroup(struct sock *sk)
 	return value & 1 ? 0 : BPF_CORE_READ(cgroup, kn);
 }
 
-/* The cgroup as the key's owner. */
-static __always_inline void fill_cgroup(struct pt_key *key, struct kernfs_node *kn, enum program program)
+/* The cgroup as the key's owner; v1: PT_CGROUP_V1, or 0. */
+static __always_inline void fill_cgroup(struct pt_key *key, struct kernfs_node *kn, u64 v1, enum program program)
 {
 	if (!kn)
 		return;
-	key->cgroup_id = BPF_CORE_READ(kn, id);
+	key->cgroup_id = BPF_CORE_READ(kn, id) | v1;
 	remember_cgroup((u64)kn, key->cgroup_id, program);
+}
+
+#define PT_CONTAINER_NAME 64 /* letters of a container's cgroup at least: its id */
+#define PT_CONTAINER_DEPTH 8 /* levels that a container may have below its cgroup */
+
+/* Whether a cgroup, a struct kernfs_node, is a container's, or below one, by the length of its name. */
+__noinline int is_container(u64 node)
+{
+	struct kernfs_node *kn = (void *)node;
+	char name[PT_CONTAINER_NAME + 8];
+
+	for (int level = 0; level < PT_CONTAINER_DEPTH && kn; level++) {
+		if (bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(kn, name)) > PT_CONTAINER_NAME)
+			return true;
+		kn = kernfs_parent(kn);
+	}
+	return false;
+}
+
+/* The task's cgroup in the v1 hierarchy of a controller; NULL where there is no such controller. */
+static __always_inline struct kernfs_node *v1_cgroup(struct task_struct *task, u32 controller)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *state = 0;
+	u32 index;
+
+	if (controller == PT_V1_MEMORY && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	else if (controller == PT_V1_PIDS && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+	else if (controller == PT_V1_CPU && bpf_core_enum_value_exists(enum cgroup_subsys_id, cpu_cgrp_id))
+		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
+	else if (controller == PT_V1_DEVICES && bpf_core_enum_value_exists(enum cgroup_subsys_id, devices_cgrp_id))
+		index = bpf_core_enum_value(enum cgroup_subsys_id, devices_cgrp_id);
+	else
+		return 0;
+	bpf_probe_read_kernel(&state, sizeof(state),
+			      (void *)set + bpf_core_field_offset(struct css_set, subsys) + index * sizeof(state));
+	return BPF_CORE_READ(state, cgroup, kn);
+}
+
+/* The running task's container in cgroup v1, where v2 does not have it; NULL: it does, or there is none. */
+static __always_inline struct kernfs_node *v1_container(struct task_struct *task, struct kernfs_node *v2)
+{
+	u32 zero = 0;
+	struct pt_control *control = bpf_map_lookup_elem(&pt_control, &zero);
+
+	if (!control || !control->v1)
+		return 0;
+	struct kernfs_node *v1 = v1_cgroup(task, control->v1);
+	return v1 && is_container((u64)v1) && !is_container((u64)v2) ? v1 : 0;
+}
+
+/* The running task's cgroup as the key's owner. */
+static __always_inline void fill_task_cgroup(struct pt_key *key, struct task_struct *task, enum program program)
+{
+	struct kernfs_node *v2 = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), *v1 = v1_container(task, v2);
+
+	fill_cgroup(key, v1 ?: v2, v1 ? PT_CGROUP_V1 : 0, program);
 }
 
 /* The running task's process. */
@@ -123,11 +182,11 @@ static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *det
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
 		key->attribution = PT_ATTRIBUTION_SOCKET;
-		fill_cgroup(key, socket_cgroup(sk), program);
+		fill_cgroup(key, socket_cgroup(sk), 0, program);
 	} else {
 		key->attribution = PT_ATTRIBUTION_TASK;
 		fill_process(key, detail);
-		fill_cgroup(key, BPF_CORE_READ(task, cgroups, dfl_cgrp, kn), program);
+		fill_task_cgroup(key, task, program);
 	}
 }
 

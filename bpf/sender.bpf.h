@@ -284,9 +284,11 @@ __noinline int fill_sender(u64 socket, u32 attribution, u32 program)
 	if (attribution == PT_ATTRIBUTION_TUPLE && !is_held && !tells_owner(kn))
 		return 0;
 	cpu->key.attribution = attribution;
-	fill_cgroup(&cpu->key, kn, program);
 	if (is_held)
 		fill_process(&cpu->key, &cpu->detail);
+	/* A socket knows its cgroup in v2 only; its container in v1 is told by the process that holds it. */
+	struct kernfs_node *v1 = is_held ? v1_container((void *)bpf_get_current_task(), kn) : 0;
+	fill_cgroup(&cpu->key, v1 ?: kn, v1 ? PT_CGROUP_V1 : 0, program);
 	return 0;
 }
 
@@ -332,6 +334,7 @@ static __always_inline void fill_namespace(struct pt_key *key, struct net *net, 
 		return;
 	key->attribution = PT_ATTRIBUTION_NETNS;
 	key->owner_netns_id = BPF_CORE_READ(net, ns.inum);
+	key->owner_netns_mix = BPF_CORE_READ(net, hash_mix);
 }
 
 /*
@@ -374,7 +377,7 @@ __noinline int fill_flow_owner(u64 packet, u64 transport, u64 table, u32 program
 		fill_sender((u64)found->only, PT_ATTRIBUTION_TUPLE, program);
 	} else if (!found->mixed && tells_owner(found->cgroup)) { /* a group that shares the port, of one owner */
 		key->attribution = PT_ATTRIBUTION_TUPLE;
-		fill_cgroup(key, found->cgroup, program);
+		fill_cgroup(key, found->cgroup, 0, program);
 	}
 	return 0;
 }

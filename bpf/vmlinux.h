@@ -97,8 +97,18 @@ struct kernfs_node___rcu { /* v6.15: 633488947ef6 ("kernfs: Use RCU to access ke
 struct cgroup {
 	struct kernfs_node *kn;
 };
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+enum cgroup_subsys_id { /* which there are, and their values, is the configuration's */
+			memory_cgrp_id = 1,
+			pids_cgrp_id,
+			cpu_cgrp_id,
+			devices_cgrp_id,
+};
 struct css_set {
 	struct cgroup *dfl_cgrp;
+	struct cgroup_subsys_state *subsys[16];
 };
 struct sock_cgroup_data {
 	struct cgroup *cgroup;

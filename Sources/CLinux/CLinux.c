@@ -2,9 +2,11 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 pid_t linux_fork(void)
@@ -20,6 +22,15 @@ int linux_unshare_mounts(void)
 int linux_enter_network_namespace(int descriptor)
 {
 	return setns(descriptor, CLONE_NEWNET);
+}
+
+const int linux_o_path = O_PATH;
+
+int linux_open_below(int directory, const char *path, int flags, unsigned long long resolve)
+{
+	struct open_how how = {.flags = (unsigned int)flags | O_CLOEXEC, .resolve = resolve};
+
+	return syscall(SYS_openat2, directory, path, &how, sizeof(how));
 }
 
 int linux_die_with_parent(void)

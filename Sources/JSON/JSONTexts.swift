@@ -35,5 +35,5 @@ public struct JSONTexts {
 
 extension UInt8 {
     /// White space as JSON has it, RFC 8259.
-    fileprivate var isWhiteSpace: Bool { self == 0x20 || self == 0x09 || self == 0x0a || self == 0x0d }
+    var isWhiteSpace: Bool { self == 0x20 || self == 0x09 || self == 0x0a || self == 0x0d }
 }

@@ -27,6 +27,7 @@ public struct JSONValue {
 
     public var isObject: Bool { node.pointee.type == JSON_OBJECT }
     public var isArray: Bool { node.pointee.type == JSON_ARRAY }
+    public var isNull: Bool { node.pointee.type == JSON_NULL }
 
     /// The UTF-8 of a string, which may have any character, NUL too; nil where this is none.
     public var string: [UInt8]? {

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// The clocks behind event times: the kernel's records have CLOCK_MONOTONIC, events have UTC.

@@ -6,6 +6,9 @@ public import PortTraceCore
 /// has its name.
 public struct CgroupPaths: CgroupPathSource {
     let map: Map
+    let hierarchy: CgroupHierarchy?
+
+    public var hierarchyName: String { hierarchy?.rawValue ?? "" }
 
     public func path(ofCgroup id: UInt64) -> [UInt8]? {
         var id = id

@@ -1,6 +1,7 @@
 internal import BPF
 internal import CPortTraceWire
 internal import Glibc
+public import PortTraceCore
 
 /// The reading side of bpf/table.bpf.h and bpf/address.bpf.h: keeps the programs' knowledge of namespaces and addresses
 /// fresh, and tells what the kernel's counters have counted and no packet has claimed.
@@ -13,6 +14,8 @@ public final class ConntrackAudit {
         case counters = "conntrack_counters"
         case addresses = "conntrack_addresses"
         case peek = "conntrack_peek"
+        case namespace = "conntrack_namespace"
+        case whose = "conntrack_whose"
     }
 
     /// Movements kept of namespaces that have gone; beyond, they are added up.
@@ -103,6 +106,18 @@ public final class ConntrackAudit {
     /// How far the counters have moved, as of the last flush.
     public func movements() -> [ConntrackMovement] {
         (gone + rows().map { TableCounts($0.values).movement }).filter { !$0.isNone }
+    }
+
+    // MARK: Namespaces
+
+    /// Tells network namespaces by their files, on any thread, for as long as the session lives.
+    public var namespaceFiles: NamespaceFiles { NamespaceFiles(program: programs[.namespace]!) }
+
+    /// The network namespace that has an address; nil where none has, or several had at the last walk.
+    public func namespace(at address: IPAddress) -> NamespaceIdentity? {
+        let low = address.family == .ipv4 ? 0xffff_0000_0000 | address.low : address.low
+        guard (try? run(.whose, [address.high.bigEndian, low.bigEndian])) == 1 else { return nil }
+        return NamespaceIdentity(inode: peeks[0].netns_id, mix: peeks[0].key.hash_mix)
     }
 
     // MARK: Walks

@@ -35,7 +35,8 @@ public final class FailureRecords {
     /// - Parameters:
     ///   - maps: The descriptors of bpf/maps.bpf.c's maps.
     ///   - each: Whether every failure is to be sampled.
-    init(maps: [SharedMap: Int32], each: Bool) throws(BPFError) {
+    ///   - hierarchy: Where containers may be in cgroup v1.
+    init(maps: [SharedMap: Int32], each: Bool, hierarchy: CgroupHierarchy?) throws(BPFError) {
         func map(_ name: SharedMap) throws(BPFError) -> Map { try Map(maps[name]!) }
         counts = Generations(even: try map(.evenCounts), odd: try map(.oddCounts))
         folded = Generations(even: try map(.evenFolded), odd: try map(.oddFolded))
@@ -43,6 +44,7 @@ public final class FailureRecords {
         barrier = try map(.counts)
         control = try map(.control).mapped().assumingMemoryBound(to: pt_control.self)
         control.pointee.each = each ? 1 : 0
+        control.pointee.v1 = hierarchy?.wire ?? 0
         let samples = try map(.samples)
         ring = try RingBuffer(samples)
         sampleCapacity = samples.capacity / (MemoryLayout<pt_sample>.size + 8)

@@ -82,12 +82,12 @@ public final class ProbeSession {
             if let part = ConntrackAudit.Program(rawValue: program.name) { audit[part] = program.descriptor.number }
         }
         (records, cgroupPaths, conntrack) = try ProbeError.wrapping { () throws(BPFError) in
-            let each = configuration.each
+            let (each, hierarchy) = (configuration.each, CgroupHierarchy.inUse())
             let conntrack = audit.isEmpty ? nil : try ConntrackAudit(maps: descriptors, programs: audit)
             try conntrack?.arm()
             return (
-                try FailureRecords(maps: descriptors, each: each), CgroupPaths(map: try Map(descriptors[.cgroups]!)),
-                conntrack
+                try FailureRecords(maps: descriptors, each: each, hierarchy: hierarchy),
+                CgroupPaths(map: try Map(descriptors[.cgroups]!), hierarchy: hierarchy), conntrack
             )
         }
         for state in states where state.attachment == nil {

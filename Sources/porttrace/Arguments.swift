@@ -10,12 +10,17 @@ struct Arguments {
         case output = 0x6f  // o
         case duration = 0x64  // d
         case help = 0x68  // h
+        case namespace = 0x6e  // n
         case version = 0x100
+        case pod
+        case container
         case cgroup
         case pid
         case comm
         case dest
         case kind
+        case hostRoot
+        case names
         case node
         case probeMode
         case btf
@@ -29,11 +34,16 @@ struct Arguments {
             case .duration: "duration"
             case .help: "help"
             case .version: "version"
+            case .namespace: "namespace"
+            case .pod: "pod"
+            case .container: "container"
             case .cgroup: "cgroup"
             case .pid: "pid"
             case .comm: "comm"
             case .dest: "dest"
             case .kind: "kind"
+            case .hostRoot: "host-root"
+            case .names: "names"
             case .node: "node"
             case .probeMode: "probe-mode"
             case .btf: "btf"
@@ -51,7 +61,7 @@ struct Arguments {
         }
     }
 
-    private static let shortOptions = ":o:d:h"
+    private static let shortOptions = ":o:d:n:h"
 
     /// Reads the command line of this process.
     static func parse() throws(UsageError) -> Invocation {
@@ -140,11 +150,16 @@ struct Arguments {
             case .output: options.output = try OutputFormat(parsing: value)
             case .duration: options.duration = try Duration(parsing: value).wholeNanoseconds
             case .interval: options.interval = try Duration(parsing: value).wholeNanoseconds
+            case .namespace: try options.filter.addNamespaces(parsing: value)
+            case .pod: try options.filter.addPods(parsing: value)
+            case .container: try options.filter.addContainers(parsing: value)
             case .cgroup: try options.filter.addCgroups(parsing: value)
             case .pid: try options.filter.addPIDs(parsing: value)
             case .comm: try options.filter.addComms(parsing: value)
             case .dest: try options.filter.addDestinations(parsing: value)
             case .kind: try options.filter.addTypes(parsing: value)
+            case .hostRoot: options.hostRoot = try absolute(text)
+            case .names: options.names = try nonempty(text)
             case .node: options.node = try nonempty(text)
             case .probeMode: options.mode = try probeMode(text)
             case .btf: options.btf = try nonempty(text)
@@ -172,6 +187,13 @@ struct Arguments {
     private static func nonempty(_ text: String) throws(UsageError) -> String {
         guard !text.isEmpty else { throw UsageError(message: "empty value") }
         return text
+    }
+
+    private static func absolute(_ path: String) throws(UsageError) -> String {
+        guard try nonempty(path).hasPrefix("/") else {
+            throw UsageError(message: "\(quoted(path)) is not an absolute path: it begins with '/'")
+        }
+        return path
     }
 
     private static func text(of argument: UnsafeMutablePointer<CChar>?) -> String {

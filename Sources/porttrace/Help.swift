@@ -51,12 +51,17 @@ enum Help {
           -d, --duration TIME     stop after this time: a whole number and ms, s, m or h
               --interval TIME     flush counts this often (default 1s)
               --each              a line for every failure, no coalescing
+          -n, --namespace NS      only that Kubernetes namespace
+              --pod NAME          only that pod: NAME or NAMESPACE/NAME; a `*` at the end matches any rest
+              --container NAME    only containers of that name
               --cgroup PATH       only that cgroup and all under it, with or without the mount's prefix
               --pid PID           only that process id, as the host sees it
               --comm NAME         only processes of that name, exactly
               --dest ADDR[/LEN][:PORT]
                                   only these destinations; [ADDR]:PORT for IPv6; :PORT for a port alone
               --kind TYPE         only these event types
+              --host-root DIR     where the host's filesystem is seen from here (default /)
+              --names FILE        names of addresses, JSON objects: {address or cidr, namespace, pod or service, port}
               --node NAME         the node's name in events (default: the host name)
               --probe-mode MODE   the most to use: auto (default), fentry, kprobe or tracepoint
               --btf FILE          the kernel's types (BTF), for a kernel without its own

@@ -21,6 +21,10 @@ struct TraceOptions {
     /// Nanoseconds between flushes.
     var interval: Int64 = 1_000_000_000
     var filter = Filter()
+    /// Where the host's filesystem is seen; begins with `/`.
+    var hostRoot = "/"
+    /// A file with the names of addresses.
+    var names: String?
     var node: String?
     var mode = ProbeMode.auto
     var btf: String?

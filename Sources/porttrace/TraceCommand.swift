@@ -47,8 +47,8 @@ final class TraceCommand {
                 format: options.output, colour: Environment.allowsColour,
                 node: Array((options.node ?? NodeName.current()).utf8), each: options.each, filter: options.filter),
             clock: Clock(utcOffsetNanoseconds: KernelClock.utcOffset()),
-            cgroupPaths: session.cgroupPaths,
-            clashes: conntrack,
+            sources: .init(
+                cgroupPaths: session.cgroupPaths, owners: NodeNames(session: session), clashes: conntrack),
             report: { StandardError.write(line: $0.message) })
     }
 

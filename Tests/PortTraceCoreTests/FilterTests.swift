@@ -11,7 +11,7 @@ import Testing
     }
 
     private func verdict(_ filter: Filter, _ failure: Failure, path: String? = "/checkout/worker") -> Verdict {
-        filter.evaluate(failure, as: failure.type, cgroup: filter.evaluate(cgroup: path.map { Array($0.utf8) }))
+        filter.evaluate(failure, as: failure.type, owner: filter.evaluate(cgroup: path.map { Array($0.utf8) }))
     }
 
     @Test(arguments: [

@@ -93,6 +93,40 @@ import Testing
         #expect(error?.message.contains(problem) == true, "\(String(describing: error))")
     }
 
+    @Test(arguments: [
+        ("", "is empty"), ("a,", "empty item"), ("a/b/c", "more than one '/'"), ("//", "more than one '/'"),
+        ("a/", "no pod's name"), ("/a", "namespace"), ("/", "namespace"), ("a*b", "no pod's name"),
+        ("**", "no pod's name"),
+        ("*a", "no pod's name"), ("*/a", "namespace"), ("a*/b", "namespace"), ("A", "no pod's name"),
+        ("a b", "no pod's name"), ("a_b", "no pod's name"), ("a.b/c", "namespace"),
+        ("shop/a\u{1b}", #"'shop/a\x1b' can be"#),
+        (String(repeating: "a", count: 254), "up to 253"), (String(repeating: "a", count: 64) + "/a", "up to 63"),
+    ])
+    func notPods(_ list: String, _ problem: String) {
+        var filter = Filter()
+        let error = #expect(throws: OptionError.self) { try filter.addPods(parsing: list.utf8) }
+        #expect(error?.message.contains(problem) == true, "\(String(describing: error))")
+    }
+
+    @Test(arguments: ["a", "a*", "*", "a/b", "a/*", "a/b*", "web-0.db", "a,b/c*", String(repeating: "a", count: 253)])
+    func pods(_ list: String) throws {
+        var filter = Filter()
+        try filter.addPods(parsing: list.utf8)
+        #expect(!filter.isEmpty)
+    }
+
+    @Test(arguments: ["", "a,", "a/b", "a*", "*", "A", "a.b", "a b", String(repeating: "a", count: 64)])
+    func notNamespaces(_ list: String) {
+        var filter = Filter()
+        #expect(throws: OptionError.self) { try filter.addNamespaces(parsing: list.utf8) }
+    }
+
+    @Test(arguments: ["", "a,", "a/b", "a*", "*", "a b", "\u{1b}", String(repeating: "a", count: 254)])
+    func notContainers(_ list: String) {
+        var filter = Filter()
+        #expect(throws: OptionError.self) { try filter.addContainers(parsing: list.utf8) }
+    }
+
     @Test func formats() throws {
         #expect(try OutputFormat(parsing: "text".utf8) == .text)
         #expect(try OutputFormat(parsing: "ndjson".utf8) == .ndjson)

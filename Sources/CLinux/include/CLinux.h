@@ -10,6 +10,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
@@ -47,6 +48,15 @@ int linux_unshare_mounts(void);
 
 /* Takes this thread, and no other, into an open network namespace. 0, or -1 with errno. */
 int linux_enter_network_namespace(int descriptor);
+
+/*
+ * openat2(2), Linux 5.6: opens a path below an open directory, with RESOLVE_* flags. It creates nothing. The descriptor,
+ * closed by exec, or -1 with errno.
+ */
+int linux_open_below(int directory, const char *path, int flags, unsigned long long resolve);
+
+/* Not in Swift's Glibc module without _GNU_SOURCE: opens a place in the file system and not what is there. */
+extern const int linux_o_path;
 
 /* Swift cannot import the variadic prctl(). Kills this process when its parent ends. */
 int linux_die_with_parent(void);

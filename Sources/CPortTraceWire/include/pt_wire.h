@@ -13,6 +13,19 @@
 /* Bytes of a cgroup's path as recorded, its final NUL included; a longer path is left out. */
 #define PT_CGROUP_PATH_LEN 1024
 
+/* In a cgroup's id: its hierarchy is the one of pt_control.v1. Ids grow from 1 in each hierarchy (fs/kernfs/dir.c). */
+#define PT_CGROUP_V1 (1ULL << 63)
+
+/* Controllers that a cgroup v1 hierarchy is known by. */
+enum pt_v1 {
+	PT_V1_NONE = 0,
+	PT_V1_MEMORY = 1,
+	PT_V1_PIDS = 2,
+	PT_V1_CPU = 3,
+	PT_V1_DEVICES = 4,
+	PT_V1_END,
+};
+
 /* Keys counted one by one in an interval, per map; what finds no room is folded (see pt_key). */
 #define PT_MAX_KEYS 32768
 #define PT_MAX_FOLDED 1024
@@ -87,7 +100,7 @@ enum pt_flag {
  * destination port, in that order of bytes.
  */
 struct pt_key {
-	unsigned long long cgroup_id; /* cgroup2 id (kernfs node); 0 unknown */
+	unsigned long long cgroup_id; /* kernfs node of the cgroup2 hierarchy, or with PT_CGROUP_V1; 0 unknown */
 	unsigned long long start_ns;  /* the process's start, CLOCK_BOOTTIME; 0 without process */
 	unsigned int tgid;	      /* process id in the initial pid namespace; 0 without process */
 	unsigned int netns_id;	      /* network namespace, inode: the socket's, or whose table it is; 0 unknown */
@@ -107,7 +120,8 @@ struct pt_key {
 	unsigned char tier;	   /* enum pt_tier */
 	unsigned char attribution; /* enum pt_attribution */
 	unsigned char flags;	   /* enum pt_flag */
-	unsigned char unused[5];
+	unsigned char unused;
+	unsigned int owner_netns_mix; /* drawn for each namespace: owner_netns_id may be used again */
 };
 
 /* What is known beyond the key, from the first failure of a line. */
@@ -143,8 +157,10 @@ struct pt_count {
 
 /* Shared state, in one memory-mapped array element. */
 struct pt_control {
-	unsigned int generation;	 /* written by user space; its lowest bit chooses the maps */
-	unsigned int each;		 /* written by user space before it says "attached": sample every failure */
+	unsigned int generation; /* written by user space; its lowest bit chooses the maps */
+	unsigned int each;	 /* written by user space before it says "attached": sample every failure */
+	unsigned int v1;	 /* likewise: enum pt_v1, where containers may be */
+	unsigned int unused;
 	unsigned long long recorded;	 /* failures counted */
 	unsigned long long ring_lost;	 /* samples that the ring had no room for */
 	unsigned long long unremembered; /* connects whose state before could not be kept */
@@ -154,6 +170,6 @@ _Static_assert(sizeof(struct pt_key) == 112, "pt_key");
 _Static_assert(sizeof(struct pt_detail) == 40, "pt_detail");
 _Static_assert(sizeof(struct pt_sample) == 168, "pt_sample");
 _Static_assert(sizeof(struct pt_count) == 72, "pt_count");
-_Static_assert(sizeof(struct pt_control) == 32, "pt_control");
+_Static_assert(sizeof(struct pt_control) == 40, "pt_control");
 
 #endif

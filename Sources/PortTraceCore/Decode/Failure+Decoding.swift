@@ -14,7 +14,7 @@ extension Failure {
         // What has its number on the wire, not the kernel's own counter.
         probe = key.tier < UInt8(PT_TIER_END.rawValue) ? Probe(rawValue: key.tier) : nil
         if probe == nil, key.tier != 0 || folding == .none { throw .tier(key.tier) }
-        attribution = Attribution(rawValue: key.attribution)
+        attribution = key.attribution < UInt8(PT_ATTRIBUTION_END.rawValue) ? Attribution(rawValue: key.attribution) : nil
         if attribution == nil, key.attribution != 0 { throw .attribution(key.attribution) }
 
         let family = IPFamily(rawValue: key.family)
@@ -83,7 +83,9 @@ extension Failure {
     }
 
     private mutating func readConntrack(_ key: pt_key, _ detail: pt_detail, _ flags: Flags) throws(DecodeError) {
-        ownerNetnsID = key.owner_netns_id
+        if key.owner_netns_id != 0 {
+            ownerNamespace = NamespaceIdentity(inode: key.owner_netns_id, mix: key.owner_netns_mix)
+        }
         zone = key.zone
         switch (flags.contains(.outbound), flags.contains(.inbound)) {
         case (false, false): break

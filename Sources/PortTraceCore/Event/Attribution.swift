@@ -8,6 +8,8 @@ enum Attribution: UInt8 {
     case tuple = 3
     /// The network namespace that has the address: who in it is not known.
     case netns = 4
+    /// The address alone, by a list of names; on no record.
+    case address = 255
 
     /// The name in the contract.
     var name: StaticString {
@@ -16,6 +18,7 @@ enum Attribution: UInt8 {
         case .socket: "socket"
         case .tuple: "tuple"
         case .netns: "netns"
+        case .address: "address"
         }
     }
 }

@@ -10,12 +10,14 @@ struct Failure {
     var probe: Probe?
     /// How its owner was found; nil: it has none.
     var attribution: Attribution?
-    /// The cgroup's id in the cgroup2 hierarchy; 0 unknown.
+    /// The cgroup's id as recorded, see ``CgroupPathSource``; 0 unknown.
     var cgroupID: UInt64 = 0
     /// The inode of the network namespace, the socket's or the conntrack table's; 0 unknown.
     var netnsID: UInt32 = 0
-    /// Conntrack: the inode of the network namespace that has the owner's address; 0 unknown.
-    var ownerNetnsID: UInt32 = 0
+    /// Conntrack: the network namespace that has the owner's address; nil unknown.
+    var ownerNamespace: NamespaceIdentity?
+    /// Conntrack: the address by which alone the owner is known.
+    var ownerAddress: IPAddress?
     /// The conntrack zone.
     var zone: UInt16 = 0
     /// The errno that the caller gets, positive; 0 unknown.
@@ -55,12 +57,14 @@ struct Failure {
 
 extension Failure {
     /// Whether anything is known of whose it is.
-    var hasOwner: Bool {
-        cgroupID != 0 || process != nil || ownerNetns != 0
-    }
+    var hasOwner: Bool { process != nil || owner != OwnerKey() }
 
-    /// The network namespace that stands for the owner, an inode; 0: none does.
-    var ownerNetns: UInt32 { attribution == .netns ? ownerNetnsID : 0 }
+    /// What its owner's names are known by.
+    var owner: OwnerKey {
+        OwnerKey(
+            cgroupID: cgroupID, namespace: attribution == .netns ? ownerNamespace : nil,
+            address: attribution == .address ? ownerAddress : nil)
+    }
 
     /// Whether a kernel thread failed, for a socket's creator.
     var isKernels: Bool { attribution == .socket && process == nil && !type.isConntrack }

@@ -8,6 +8,9 @@ public struct Filter: Sendable {
     private var comms: [Comm] = []
     private var destinations: [DestinationPattern] = []
     private var types: [EventType] = []
+    private var namespaces: [NamePattern] = []
+    private var pods: [PodPattern] = []
+    private var containers: [NamePattern] = []
 
     /// A filter that lets everything pass.
     public init() {}
@@ -63,9 +66,45 @@ public struct Filter: Sendable {
         }
     }
 
+    /// Adds the values of a `--namespace` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what no namespace can be named.
+    public mutating func addNamespaces(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) {
+            guard NameKind.namespace.allows(item) else {
+                throw OptionError(item, "can be no namespace's name: \(NameKind.namespace.rule)")
+            }
+            namespaces.append(NamePattern(name: item))
+        }
+    }
+
+    /// Adds the values of a `--pod` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what no pod can be named.
+    public mutating func addPods(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) { pods.append(try PodPattern(parsing: item)) }
+    }
+
+    /// Adds the values of a `--container` option.
+    ///
+    /// - Throws: ``OptionError`` for an empty item or what no container can be named.
+    public mutating func addContainers(parsing list: some Collection<UInt8>) throws(OptionError) {
+        for item in try listItems(list) {
+            guard NameKind.container.allows(item) else {
+                throw OptionError(item, "can be no container's name: \(NameKind.container.rule)")
+            }
+            containers.append(NamePattern(name: item))
+        }
+    }
+
     /// Whether no option was given.
     public var isEmpty: Bool {
-        cgroups.isEmpty && pids.isEmpty && comms.isEmpty && destinations.isEmpty && types.isEmpty
+        cgroups.isEmpty && pids.isEmpty && comms.isEmpty && destinations.isEmpty && types.isEmpty && !asksForNames
+    }
+
+    /// Whether an option asks for a name of ``OwnerNames``.
+    public var asksForNames: Bool {
+        !namespaces.isEmpty || !pods.isEmpty || !containers.isEmpty
     }
 }
 
@@ -84,7 +123,13 @@ enum Verdict: UInt8 {
         return self == .pass && other == .pass ? .pass : .undecided
     }
 
-    fileprivate init(_ matches: Bool) {
+    /// Either of two values of one option: one that passes settles it.
+    func or(_ other: Verdict) -> Verdict {
+        if self == .pass || other == .pass { return .pass }
+        return self == .reject && other == .reject ? .reject : .undecided
+    }
+
+    init(_ matches: Bool) {
         self = matches ? .pass : .reject
     }
 }
@@ -97,15 +142,34 @@ extension Filter {
         return Verdict(cgroups.contains { $0.matches(path) })
     }
 
+    /// What the options for names say of an owner; nil, or without a name that one asks for: it is not known.
+    func evaluate(names: OwnerNames?) -> Verdict {
+        if !asksForNames { return .pass }
+        guard let names else { return .undecided }
+        var verdict = Verdict.pass
+        if !namespaces.isEmpty { verdict = verdict.and(Filter.evaluate(names.namespace, namespaces)) }
+        if !pods.isEmpty {
+            verdict = pods.reduce(Verdict.reject) { sum, pattern in
+                sum.or(pattern.evaluate(namespace: names.namespace, pod: names.pod))
+            }.and(verdict)
+        }
+        if !containers.isEmpty { verdict = verdict.and(Filter.evaluate(names.container, containers)) }
+        return verdict
+    }
+
+    private static func evaluate(_ name: [UInt8], _ patterns: [NamePattern]) -> Verdict {
+        name.isEmpty ? .undecided : Verdict(patterns.contains { $0.matches(name) })
+    }
+
     /// What all options say of a failure.
     ///
     /// - Parameters:
     ///   - type: what it is, or may turn out to be.
-    ///   - cgroup: what ``evaluate(cgroup:)`` said of its cgroup.
-    func evaluate(_ failure: borrowing Failure, as type: EventType, cgroup: Verdict) -> Verdict {
+    ///   - owner: what ``evaluate(cgroup:)`` and ``evaluate(names:)`` said of its owner.
+    func evaluate(_ failure: borrowing Failure, as type: EventType, owner: Verdict) -> Verdict {
         if isEmpty { return .pass }
         if !types.isEmpty, !types.contains(type) { return .reject }
-        var verdict = cgroup
+        var verdict = owner
         if !pids.isEmpty || !comms.isEmpty {
             if let process = failure.process {
                 if !pids.isEmpty { verdict = verdict.and(Verdict(pids.contains(process.pid))) }

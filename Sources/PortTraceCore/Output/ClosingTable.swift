@@ -7,8 +7,7 @@ struct ClosingTable {
         var type: EventType
         var folding: Folding
         var isKernels: Bool
-        var cgroupID: UInt64
-        var ownerNetns: UInt32
+        var owner: OwnerKey
         var comm: Comm?
         var destination: IPAddress?
         var port: UInt16
@@ -16,7 +15,8 @@ struct ClosingTable {
         var order: [UInt64] {
             [
                 UInt64(type.rawValue), UInt64(folding.rawValue), destination?.high ?? 0, destination?.low ?? 0,
-                UInt64(port), cgroupID, UInt64(ownerNetns), isKernels ? 1 : 0,
+                UInt64(port), owner.cgroupID, UInt64(owner.namespace?.inode ?? 0), owner.address?.low ?? 0,
+                isKernels ? 1 : 0,
             ] + (comm?.words ?? [])
         }
     }
@@ -36,7 +36,7 @@ struct ClosingTable {
     mutating func insert(_ failure: Failure, count: UInt64) {
         let pair = Pair(
             type: failure.type, folding: failure.folding, isKernels: failure.isKernels,
-            cgroupID: failure.cgroupID, ownerNetns: failure.ownerNetns, comm: failure.process?.comm,
+            owner: failure.owner, comm: failure.process?.comm,
             destination: failure.destination, port: failure.destinationPort)
         totals[pair, default: Total(count: 0, isAtLeast: dropped > 0)].count += count
         if totals.count > ClosingTable.mostPairs { trim() }
@@ -51,7 +51,7 @@ struct ClosingTable {
 
     /// Writes the table.
     func append(
-        _ accounts: RunAccounts, _ facts: SessionFacts, cgroups: inout CgroupCache, to output: inout OutputBuffer
+        _ accounts: RunAccounts, _ facts: SessionFacts, names: inout NameCaches, to output: inout OutputBuffer
     ) {
         let sorted = totals.sorted { ClosingTable.stands($0, before: $1) }
         let shown = sorted.prefix(ClosingTable.mostRows)
@@ -59,12 +59,13 @@ struct ClosingTable {
 
         var rows = TextTable(header: ["what", "count", "who", "to"], numbers: [1])
         for (pair, total) in shown {
-            let cgroup = pair.cgroupID == 0 ? nil : cgroups.entry(for: pair.cgroupID).text
             let owner = TextLayout.owner(
-                comm: pair.comm, pid: nil, isKernels: pair.isKernels, cgroup: cgroup, netns: pair.ownerNetns)
+                names.owners.entry(for: pair.owner), comm: pair.comm, pid: nil, isKernels: pair.isKernels)
             let destination =
                 pair.folding == .none
-                ? TextLayout.endpoint(pair.destination, pair.port) : TerminalText("(map full)")
+                ? TextLayout.endpoint(
+                    pair.destination, pair.port, names: names.destinations.entry(for: pair.destination, pair.port).text)
+                : TerminalText("(map full)")
             let count = TerminalText((total.isAtLeast ? "≥" : "") + "\(total.count)")
             rows.append([TerminalText("\(pair.type.words)"), count, owner, destination])
         }

@@ -7,8 +7,7 @@
 /// the ``NATClashReader``; while ``awaitsAnswers`` there must be a next flush, or a wait for them. At the end
 /// ``finish(_:at:)``. Write ``withPendingBytes(_:)`` out whenever there are any.
 ///
-/// No call waits or calls the system, but through the ``CgroupPathSource`` and the ``NATClashReader``. NDJSON allocates
-/// nothing for an event.
+/// No call waits or calls the system, but through its ``Sources``. NDJSON allocates nothing for an event.
 /// Rows are given as fast as the reader takes them: what waits is held in memory, about 700 bytes a line.
 public final class EventStream {
     /// How events are shown.
@@ -33,6 +32,28 @@ public final class EventStream {
         }
     }
 
+    /// Where it learns what no record says.
+    public struct Sources {
+        public var cgroupPaths: any CgroupPathSource
+        public var owners: any OwnerSource
+        /// Is asked about clashes of source NAT.
+        public var clashes: any NATClashReader
+
+        public init(
+            cgroupPaths: any CgroupPathSource, owners: any OwnerSource, clashes: any NATClashReader
+        ) {
+            self.cgroupPaths = cgroupPaths
+            self.owners = owners
+            self.clashes = clashes
+        }
+    }
+
+    /// The user's names for addresses; may be set again at any time.
+    public var addresses: NamedAddresses {
+        get { names.addresses }
+        set { names.addresses = newValue }
+    }
+
     /// Turns monotonic times into UTC; to be set again as the offset is measured again.
     public var clock: Clock
 
@@ -40,7 +61,7 @@ public final class EventStream {
     private let filter: Filter
     private let report: (Diagnostic) -> Void
     private var output = OutputBuffer()
-    private var cgroups: CgroupCache
+    private var names: NameCaches
     private var clashes: HeldClashes
     private var accounts = RunAccounts()
     private var lines: NDJSONLines
@@ -48,20 +69,22 @@ public final class EventStream {
 
     /// A stream without events.
     ///
-    /// - Parameters:
-    ///   - reader: is asked about clashes of source NAT.
-    ///   - report: is called with what is to be said on standard error, at most a few times a run.
+    /// - Parameter report: is called with what is to be said on standard error, at most a few times a run.
     public init(
-        _ configuration: Configuration, clock: Clock, cgroupPaths: any CgroupPathSource,
-        clashes reader: any NATClashReader, report: @escaping (Diagnostic) -> Void
+        _ configuration: Configuration, clock: Clock, sources: Sources, addresses: NamedAddresses = NamedAddresses(),
+        report: @escaping (Diagnostic) -> Void
     ) {
         self.clock = clock
         self.report = report
         format = configuration.format
         filter = configuration.filter
-        cgroups = CgroupCache(
-            source: cgroupPaths, filter: configuration.filter, forTerminal: configuration.format == .text)
-        clashes = HeldClashes(reader: reader)
+        let forTerminal = configuration.format == .text
+        names = NameCaches(
+            owners: OwnerCache(
+                paths: sources.cgroupPaths, owners: sources.owners, addresses: addresses,
+                filter: configuration.filter, forTerminal: forTerminal),
+            destinations: DestinationNames(owners: sources.owners, addresses: addresses, forTerminal: forTerminal))
+        clashes = HeldClashes(reader: sources.clashes)
         lines = NDJSONLines(node: configuration.node)
         text = TextOutput(each: configuration.each, colour: configuration.colour)
     }
@@ -72,16 +95,17 @@ public final class EventStream {
     ///
     /// - Parameter bytes: a `pt_sample` at any alignment, not kept.
     public func sample(_ bytes: UnsafeRawBufferPointer) {
-        let sample: Sample
+        var sample: Sample
         do {
             sample = try Sample(decoding: bytes)
         } catch {
             return countUndecodable("sample", error)
         }
+        names.nameByAddress(&sample.failure)
         if sample.failure.isClash { return clash(sample) }
         if format == .text, !text.takesSample(sample) { return }
-        let cgroup = cgroups.entry(for: sample.failure.cgroupID)
-        let verdict = filter.evaluate(sample.failure, as: sample.failure.type, cgroup: cgroup.verdict)
+        let owner = names.owner(of: sample.failure)
+        let verdict = filter.evaluate(sample.failure, as: sample.failure.type, owner: owner.verdict)
         if verdict == .undecided { warnOfUndecided(sample.failure.type) }
 
         let time = clock.utc(monotonic: sample.time)
@@ -90,12 +114,13 @@ public final class EventStream {
             count(1, of: sample.failure.type, verdict)
             guard verdict == .pass else { return }
             lines.append(
-                sample.failure, count: 1, first: time, last: nil, cgroup: cgroup.json, to: &output)
+                sample.failure, count: 1, first: time, last: nil, owner: owner.json,
+                destination: names.destination(of: sample.failure).json, to: &output)
         case .text:
             // One that does not pass is counted with its row.
             guard verdict == .pass else { return }
             count(1, of: sample.failure.type, verdict)
-            text.append(sample, at: time, cgroup: cgroup.text, to: &output)
+            text.append(sample, at: time, names: &names, to: &output)
         }
     }
 
@@ -115,6 +140,7 @@ public final class EventStream {
         var held = HeldClash(
             key: row.key, failure: row.failure, count: row.rest, first: row.restFirst, last: row.restLast,
             generation: generation)
+        names.nameByAddress(&held.failure)
         if format == .text { held.count = text.remaining(of: row, generation: generation) }
         guard held.count > 0 else { return }
         if format == .text { held.first = text.time(of: row, generation: generation) }
@@ -159,13 +185,13 @@ public final class EventStream {
         failure.probe = .counter
         failure.netnsID = netnsID
         failure.limit = limit ?? 0
-        let cgroup = cgroups.entry(for: 0)
-        let verdict = filter.evaluate(failure, as: type, cgroup: cgroup.verdict)
+        let verdict = filter.evaluate(failure, as: type, owner: names.owner(of: failure).verdict)
         self.count(count, of: type, verdict)
         guard verdict == .pass else { return }
         switch format {
         case .ndjson:
-            lines.append(failure, count: count, first: max(time, 0), last: nil, cgroup: cgroup.json, to: &output)
+            lines.append(
+                failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [], to: &output)
         case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time))
         }
     }
@@ -176,9 +202,9 @@ public final class EventStream {
     public func endFlush(generation: UInt32) {
         for held in clashes.endInterval(generation: generation) { show(held, .race) }
         if format == .text {
-            text.endInterval(generation: generation, clock: clock, cgroups: &cgroups, to: &output)
+            text.endInterval(generation: generation, clock: clock, names: &names, to: &output)
         }
-        cgroups.endInterval()
+        names.endInterval()
     }
 
     /// Takes what could not be delivered or seen since the last call.
@@ -211,7 +237,7 @@ public final class EventStream {
         for held in clashes.removeAll() { show(held, .race) }
         switch format {
         case .ndjson: lines.append(summary: accounts, of: facts, at: time, to: &output)
-        case .text: text.finish(accounts, facts, clock: clock, cgroups: &cgroups, to: &output)
+        case .text: text.finish(accounts, facts, clock: clock, names: &names, to: &output)
         }
     }
 
@@ -252,9 +278,9 @@ public final class EventStream {
 
     /// Whether a clash may pass, or be undecided, as either of the types that it may become.
     private func mayPass(clash failure: Failure) -> Bool {
-        let cgroup = cgroups.entry(for: failure.cgroupID).verdict
-        return filter.evaluate(failure, as: .snatExhausted, cgroup: cgroup) != .reject
-            || filter.evaluate(failure, as: .conntrackInsertFailed, cgroup: cgroup) != .reject
+        let owner = names.owner(of: failure).verdict
+        return filter.evaluate(failure, as: .snatExhausted, owner: owner) != .reject
+            || filter.evaluate(failure, as: .conntrackInsertFailed, owner: owner) != .reject
     }
 
     private func show(_ held: HeldClash, _ verdict: NATClashVerdict) {
@@ -271,16 +297,16 @@ public final class EventStream {
     ///   - first: when the first of them happened, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
     ///   - last: when the last of several happened, likewise.
     private func show(_ failure: Failure, count: UInt64, first: UInt64, last: UInt64) {
-        let cgroup = cgroups.entry(for: failure.cgroupID)
-        let verdict = filter.evaluate(failure, as: failure.type, cgroup: cgroup.verdict)
+        let owner = names.owner(of: failure)
+        let verdict = filter.evaluate(failure, as: failure.type, owner: owner.verdict)
         self.count(count, of: failure.type, verdict)
         guard verdict == .pass else { return }
         switch format {
         case .ndjson:
             lines.append(
                 failure, count: count, first: clock.utc(monotonic: first),
-                last: count > 1 ? clock.utc(monotonic: max(first, last)) : nil, cgroup: cgroup.json,
-                to: &output)
+                last: count > 1 ? clock.utc(monotonic: max(first, last)) : nil, owner: owner.json,
+                destination: names.destination(of: failure).json, to: &output)
         case .text: text.collect(failure, count: count, time: first)
         }
     }

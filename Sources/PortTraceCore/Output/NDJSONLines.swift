@@ -20,9 +20,10 @@ struct NDJSONLines {
     ///   - count: how many it stands for.
     ///   - first: when the first of them happened, UTC in nanoseconds.
     ///   - last: the last of them, nil where it is the first.
-    ///   - cgroup: its ``CgroupCache/Entry/json``.
+    ///   - owner: its ``OwnerCache/Entry/json``.
+    ///   - destination: its ``DestinationNames/Entry/json``.
     mutating func append(
-        _ failure: Failure, count: UInt64, first: Int64, last: Int64?, cgroup: [UInt8],
+        _ failure: Failure, count: UInt64, first: Int64, last: Int64?, owner: [UInt8], destination: [UInt8],
         to output: inout OutputBuffer
     ) {
         output.append("{\"schema\":1,\"timestamp\":\"")
@@ -43,10 +44,11 @@ struct NDJSONLines {
         output.append(decimal: count)
         NDJSONLines.appendError(failure.error, to: &output)
         NDJSONLines.appendSocket(failure, to: &output)
-        output.append(cgroup)
+        output.append(owner)
         if let process = failure.process { NDJSONLines.append(process, to: &output) }
         NDJSONLines.append(endpoint: ",\"src\":{", failure.source, failure.sourcePort, to: &output)
-        NDJSONLines.append(endpoint: ",\"dst\":{", failure.destination, failure.destinationPort, to: &output)
+        NDJSONLines.append(
+            endpoint: ",\"dst\":{", failure.destination, failure.destinationPort, names: destination, to: &output)
         if failure.hasOwner, let attribution = failure.attribution {
             output.append(",\"attribution\":\"")
             output.append(attribution.name)
@@ -126,7 +128,8 @@ extension NDJSONLines {
 
     @inline(__always)
     private static func append(
-        endpoint start: StaticString, _ address: IPAddress?, _ port: UInt16, to output: inout OutputBuffer
+        endpoint start: StaticString, _ address: IPAddress?, _ port: UInt16, names: [UInt8] = [],
+        to output: inout OutputBuffer
     ) {
         if address == nil, port == 0 { return }
         output.append(start)
@@ -140,6 +143,7 @@ extension NDJSONLines {
             output.append("\"port\":")
             output.append(decimal: UInt64(port))
         }
+        output.append(names)
         output.append(byte: UInt8(ascii: "}"))
     }
 }

@@ -17,17 +17,21 @@ struct TextLayout {
     ///
     /// - Parameters:
     ///   - time: UTC in nanoseconds; nil where it is not known.
-    ///   - cgroup: its ``CgroupCache/Entry/text``.
+    ///   - destination: the names of its destination, nil where they are not known.
     mutating func append(
-        _ failure: Failure, count: UInt64, at time: Int64?, cgroup: TerminalText, to output: inout OutputBuffer
+        _ failure: Failure, count: UInt64, at time: Int64?, owner: OwnerCache.Entry, destination names: TerminalText?,
+        to output: inout OutputBuffer
     ) {
         appendStart(failure.type, count: "\(count)", at: time, to: &output)
         var line = TerminalText()
         line.append("  " as String)
-        line.append(who.padded(TextLayout.owner(of: failure, cgroup: cgroup)))
+        line.append(
+            who.padded(
+                TextLayout.owner(
+                    owner, comm: failure.process?.comm, pid: failure.process?.pid, isKernels: failure.isKernels)))
         line.append("  " as String)
         line.append(from.padded(TextLayout.endpoint(failure.source, failure.sourcePort)))
-        let destination = TextLayout.destination(of: failure)
+        let destination = TextLayout.destination(of: failure, names: names)
         line.append(destination.width > 0 ? " → " : "   " as String)
         line.append(to.padded(destination))
         line.append("  " as String)
@@ -81,47 +85,34 @@ struct TextLayout {
 }
 
 extension TextLayout {
-    /// `nginx[4711] /checkout/worker`.
-    static func owner(of failure: Failure, cgroup: TerminalText) -> TerminalText {
-        owner(
-            comm: failure.process?.comm, pid: failure.process?.pid, isKernels: failure.isKernels,
-            cgroup: failure.cgroupID == 0 ? nil : cgroup, netns: failure.ownerNetns)
-    }
-
-    /// As much of an owner as is known; `-` for none.
-    static func owner(
-        comm: Comm?, pid: UInt32?, isKernels: Bool, cgroup: TerminalText?, netns: UInt32
-    ) -> TerminalText {
-        var text = TerminalText()
+    /// `shop/checkout/app nginx[4711]`, without names `nginx[4711] /checkout/worker`; as much as is known, `-` for
+    /// nothing.
+    static func owner(_ owner: OwnerCache.Entry, comm: Comm?, pid: UInt32?, isKernels: Bool) -> TerminalText {
+        var process = TerminalText()
         if let comm {
-            comm.withBytes { text.append(escaping: $0) }
-            if let pid { text.append("[\(pid)]") }
+            comm.withBytes { process.append(escaping: $0) }
+            if let pid { process.append("[\(pid)]") }
         } else if isKernels {
-            text.append("(kernel)" as String)
+            process.append("(kernel)" as String)
         }
-        if let cgroup {
+        let parts = owner.names.map { [$0, process] } ?? [process, owner.place ?? TerminalText()]
+        var text = TerminalText()
+        for part in parts where part.width > 0 {
             if text.width > 0 { text.append(" " as String) }
-            text.append(cgroup)
-        } else if netns != 0 {
-            text.append("netns \(netns)")
+            text.append(part)
         }
-        if text.width == 0 { text.append("-" as String) }
-        return text
+        return text.width > 0 ? text : TerminalText("-")
     }
 
-    /// Where to; empty where it is not known.
-    static func destination(of failure: Failure) -> TerminalText {
-        if failure.folding != .none {
-            var text = TerminalText()
-            text.append("(map full)" as String)
-            return text
-        }
+    /// Where to, `10.0.0.9:8080 (shop/payments)`; empty where it is not known.
+    static func destination(of failure: Failure, names: TerminalText?) -> TerminalText {
+        if failure.folding != .none { return TerminalText("(map full)") }
         return failure.destination == nil
-            ? TerminalText() : endpoint(failure.destination, failure.destinationPort)
+            ? TerminalText() : endpoint(failure.destination, failure.destinationPort, names: names)
     }
 
     /// `10.0.0.9:8080`; `-` where it is not known.
-    static func endpoint(_ address: IPAddress?, _ port: UInt16) -> TerminalText {
+    static func endpoint(_ address: IPAddress?, _ port: UInt16, names: TerminalText? = nil) -> TerminalText {
         var text = TerminalText()
         text.append(ascii: { buffer in
             if let address {
@@ -133,6 +124,11 @@ extension TextLayout {
                 buffer.append(byte: UInt8(ascii: "-"))
             }
         })
+        if let names {
+            text.append(" (" as String)
+            text.append(names)
+            text.append(")" as String)
+        }
         return text
     }
 }

@@ -34,8 +34,12 @@ struct TextOutput {
     }
 
     /// Writes a sample that passed.
-    mutating func append(_ sample: Sample, at time: Int64, cgroup: TerminalText, to output: inout OutputBuffer) {
-        layout.append(sample.failure, count: 1, at: time, cgroup: cgroup, to: &output)
+    mutating func append(
+        _ sample: Sample, at time: Int64, names: inout NameCaches, to output: inout OutputBuffer
+    ) {
+        layout.append(
+            sample.failure, count: 1, at: time, owner: names.owner(of: sample.failure),
+            destination: names.destination(of: sample.failure).text, to: &output)
         linesShown += 1
         printed.insert(sample)
         interval.insertShown(sample.failure)
@@ -73,21 +77,22 @@ struct TextOutput {
 
     /// Writes what an interval has left, and begins the next.
     mutating func endInterval(
-        generation: UInt32, clock: Clock, cgroups: inout CgroupCache, to output: inout OutputBuffer
+        generation: UInt32, clock: Clock, names: inout NameCaches, to output: inout OutputBuffer
     ) {
-        appendInterval(clock: clock, cgroups: &cgroups, to: &output)
+        appendInterval(clock: clock, names: &names, to: &output)
         printed.forget(generation: generation)
     }
 
     private mutating func appendInterval(
-        clock: Clock, cgroups: inout CgroupCache, to output: inout OutputBuffer
+        clock: Clock, names: inout NameCaches, to output: inout OutputBuffer
     ) {
         func utc(_ time: UInt64) -> Int64? { time == 0 ? nil : clock.utc(monotonic: time) }
 
         let ended = interval.finish(lines: TextInterval.mostLines - linesShown - lost.count)
         for line in ended.lines {
-            let cgroup = cgroups.entry(for: line.failure.cgroupID).text
-            layout.append(line.failure, count: line.count, at: utc(line.time), cgroup: cgroup, to: &output)
+            layout.append(
+                line.failure, count: line.count, at: utc(line.time), owner: names.owner(of: line.failure),
+                destination: names.destination(of: line.failure).text, to: &output)
         }
         for (type, rest) in ended.rest {
             layout.append(
@@ -103,10 +108,10 @@ struct TextOutput {
 
     /// Writes what has come since the last interval's end, and the closing table.
     mutating func finish(
-        _ accounts: RunAccounts, _ facts: SessionFacts, clock: Clock, cgroups: inout CgroupCache,
+        _ accounts: RunAccounts, _ facts: SessionFacts, clock: Clock, names: inout NameCaches,
         to output: inout OutputBuffer
     ) {
-        appendInterval(clock: clock, cgroups: &cgroups, to: &output)
-        table.append(accounts, facts, cgroups: &cgroups, to: &output)
+        appendInterval(clock: clock, names: &names, to: &output)
+        table.append(accounts, facts, names: &names, to: &output)
     }
 }

@@ -1,4 +1,3 @@
-internal import Glibc
 public import PortTraceCore
 
 /// Asks the kernel's conntrack tables about NAT clashes, on a thread of its own: it may have to look for a network
@@ -7,7 +6,7 @@ public import PortTraceCore
 /// The kernel loads nf_conntrack_netlink by itself when it is asked first, where that is a module.
 public final class ConntrackReader: NATClashReader {
     private let queue = ConntrackQueue()
-    private var thread: pthread_t?
+    private var thread: WorkerThread?
 
     public init() {}
 
@@ -35,33 +34,14 @@ public final class ConntrackReader: NATClashReader {
     /// then never is.
     public func close() {
         queue.close()
-        if let thread { pthread_join(thread, nil) }
+        thread?.join()
         thread = nil
     }
 
     /// - Returns: Whether the thread runs.
     private func start() -> Bool {
         guard thread == nil, !queue.isClosed else { return thread != nil }
-        let context = Unmanaged.passRetained(queue)
-        var all = sigset_t()
-        var previous = sigset_t()
-        sigfillset(&all)
-        // The new thread takes no signal: they are the main loop's.
-        pthread_sigmask(SIG_SETMASK, &all, &previous)
-        var thread = pthread_t()
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                ConntrackWorker(Unmanaged<ConntrackQueue>.fromOpaque(context).takeRetainedValue()).run()
-                return nil
-            }, context.toOpaque())
-        pthread_sigmask(SIG_SETMASK, &previous, nil)
-        guard code == 0 else {
-            context.release()
-            return false
-        }
-        self.thread = thread
-        return true
+        thread = WorkerThread { [queue] in ConntrackWorker(queue).run() }
+        return thread != nil
     }
 }

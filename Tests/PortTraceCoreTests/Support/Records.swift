@@ -201,6 +201,23 @@ final class Paths: CgroupPathSource {
     }
 }
 
+/// Names by container, by namespace; and who has which address.
+final class Owners: OwnerSource {
+    var version: UInt64 = 0
+    var containers: [[UInt8]: OwnerNames] = [:]
+    var namespaces: [NamespaceIdentity: OwnerNames] = [:]
+    var addresses: [IPAddress: NamespaceIdentity] = [:]
+    var asked = 0
+
+    func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? {
+        asked += 1
+        return containers[id]
+    }
+
+    func names(of namespace: NamespaceIdentity) -> OwnerNames? { namespaces[namespace] }
+    func namespace(at address: IPAddress) -> NamespaceIdentity? { addresses[address] }
+}
+
 /// What was asked about clashes.
 final class Questions: NATClashReader {
     private(set) var asked: [NATClash] = []
@@ -223,12 +240,13 @@ final class TestStream {
 
     init(
         _ format: OutputFormat, each: Bool = false, colour: Bool = false, filter: Filter = Filter(),
-        paths: Paths = Paths()
+        paths: Paths = Paths(), owners: Owners = Owners(), addresses: NamedAddresses = NamedAddresses()
     ) {
         let said = said
         stream = EventStream(
             .init(format: format, colour: colour, node: Array("node-1".utf8), each: each, filter: filter),
-            clock: .example, cgroupPaths: paths, clashes: questions
+            clock: .example, sources: .init(cgroupPaths: paths, owners: owners, clashes: questions),
+            addresses: addresses
         ) { said.messages.append($0.message) }
     }
 

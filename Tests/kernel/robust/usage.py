@@ -8,6 +8,11 @@ BAD_VALUES = {
     "--output": ("", "json", "TEXT", "text,ndjson", "\x1b[31m"),
     "--duration": ("", "0s", "-1s", "1", "s", "1.5s", "1 s", "1d", "1S", "99999999999999999999s", "9999999999h", "+1s"),
     "--interval": ("", "0ms", "1", "ms", "1us", "x", "9223372036854775807s"),
+    "--namespace": ("", "a,", "a/b", "a*", "A", "a b", "a" * 64),
+    "--pod": ("", "a,", "a/b/c", "/a", "a/", "a*b", "*/a", "A", "a_b", "a" * 254, "a\x1b"),
+    "--container": ("", "a,", "a/b", "a*", "a b", "a" * 254),
+    "--host-root": ("", "host", "./host"),
+    "--names": ("",),
     "--cgroup": ("", "a", "a/b", "/a,", ",/a", "/a/../b", "/a,,/b", "."),
     "--pid": ("", "0", "-1", "x", "1,", "1,x", "99999999999", "1.5", "0x10", "2147483648"),
     "--comm": ("", "a,", ",", "sixteen-bytes-ab"),
@@ -52,7 +57,7 @@ def bad_values(lab):
 @case
 def missing_values(lab):
     lab.once()
-    for option in (*BAD_VALUES, "-o", "-d"):
+    for option in (*BAD_VALUES, "-o", "-d", "-n"):
         bad_usage(lab, option, names=option)
         bad_usage(lab, "--each", option, names=option)
 
@@ -76,16 +81,9 @@ def unknown_words(lab):
         (["trace", "trace"], "trace"),
         (["trace", "x"], "x"),
         (["--", "check"], "check"),
-        (["-n", "default"], "-n"),
         (["-x"], "-x"),
         (["-ox"], "--output"),
         (["-"], "-"),
-        (["--namespace", "default"], "--namespace"),
-        (["--pod", "a"], "--pod"),
-        (["--pod=a"], "--pod"),
-        (["--container", "a"], "--container"),
-        (["--names", "file"], "--names"),
-        (["--host-root", "/"], "--host-root"),
         (["--states"], "--states"),
         (["--nonsense"], "--nonsense"),
         (["--nonsense=\x1b[31m"], "--nonsense"),
@@ -112,6 +110,8 @@ def good_values(lab):
         ["--pid", "1,2147483647"],
         ["--comm", "a,fifteen-bytes-a"],
         ["--cgroup", "/,/a/b/,/sys/fs/cgroup/x"],
+        ["-n", "shop,kube-system", "--pod", "web,shop/web-*,shop/*,*", "--container", "app,My_app.1"],
+        ["--host-root", "/"],
         ["--kind", "connect_exhausted,connect_conflict,bind_exhausted,lost,summary"],
         ["-ondjson", "--node", "a\x1b\"b"],
         ["--probe-mode", "tracepoint", "--each", "--interval", "1ms"],

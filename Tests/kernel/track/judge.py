@@ -319,7 +319,7 @@ class Judge:
     def check_owners(self, sender, owners, seen):
         wanted = sender.owner or promised(self.lab, sender)
         good = owners["own"] + (owners["pod"] if wanted == "pod" else 0)
-        if wanted == "own" and self.lab.deferred:  # what ksoftirqd handled later may have lost its socket: it has its pod
+        if wanted == "own" and self.lab.deferred:  # what ksoftirqd handled may have lost its socket by then: its pod
             good += owners["pod"]
         if wanted != "any" and good < self.owned * seen:
             self.problem(f"{sender.name}: of {seen} only {good} with the right {wanted}: {dict(owners)}")

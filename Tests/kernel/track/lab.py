@@ -282,8 +282,8 @@ class Lab:
         command = [self.options.porttrace, "trace", "-o", "ndjson", "--probe-mode", self.mode, *arguments]
         if confined and not self.options.unconfined:
             command += ["--dest", MINE]
-        # An exhausted range is told by the conntrack table. In a starved guest the first look at it, for which the kernel
-        # loads a module, may take more than the interval that a line waits.
+        # An exhausted range is told by the conntrack table. In a starved guest the first look at it, for which the
+        # kernel loads a module, may take more than the interval that a line waits.
         if not self.native and any("snat_exhausted" in sender.types for sender in self.senders):
             command += ["--interval", "5s"]
         return self.stack.enter_context(Trace(command, **options))

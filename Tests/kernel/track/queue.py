@@ -1,6 +1,7 @@
 """Holds packets back between the choice of a NAT port and the insertion of the entry, by nftables' `queue`: whoever is
 held together collides for certain. linux/netfilter/nfnetlink_queue.h"""
 
+import pathlib
 import socket
 import struct
 import threading
@@ -30,6 +31,7 @@ class Queue:
     """Queue 0 of a namespace; a thread lets packets go on in batches."""
 
     def __init__(self, net):
+        self.net = net
         self.socket = net.inside(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER))
         self.socket.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
         self.configure(attribute(CFG_CMD, struct.pack("!BBH", BIND, 0, 0)))
@@ -79,6 +81,11 @@ class Queue:
             self.socket.send(message(VERDICT_BATCH, verdict))
             self.batches.append(self.held)
         self.held = 0
+
+    def waiting(self):
+        """Packets that have not gone on yet, by the kernel's own count."""
+        path = pathlib.Path("/proc/thread-self/net/netfilter/nfnetlink_queue")
+        return sum(int(line.split()[2]) for line in self.net.inside(path.read_text).splitlines())
 
     def close(self):
         self.ending = True

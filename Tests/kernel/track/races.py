@@ -1,12 +1,11 @@
 """Packets that lose a race: no range is spent, yet one of two dies."""
 
 import os
-import time
 
-from robust.lab import Skip, case
+from robust.lab import Skip, await_that, case
 
 from .judge import Judge
-from .queue import REST, Queue
+from .queue import Queue
 from .senders import Sender
 
 RACE = ("conntrack_insert_failed",)
@@ -53,7 +52,7 @@ def raced(lab, senders, rules, delay=DELAY, at_once=False, sysctls=()):
     for pair in [senders] if at_once else pairs(senders):
         crowd = lab.send(*pair, total=lab.options.count / len(senders) * len(pair))
         if at_once:
-            time.sleep(3 * REST)
+            await_that(lambda: not queue.waiting(), "the queue to be empty")
         crowd.close()
     lab.detach()
     judge = Judge(lab)

@@ -143,7 +143,7 @@ private func decimal(_ text: ArraySlice<UInt8>) -> UInt64? {
 
 /// The options that take a list.
 private enum ListOption: CaseIterable {
-    case cgroup, pid, comm, destination, kind
+    case cgroup, pid, comm, destination, kind, namespace, pod, container
 
     func add(_ text: [UInt8], to filter: inout Filter) throws(OptionError) {
         switch self {
@@ -152,13 +152,16 @@ private enum ListOption: CaseIterable {
         case .comm: try filter.addComms(parsing: text)
         case .destination: try filter.addDestinations(parsing: text)
         case .kind: try filter.addTypes(parsing: text)
+        case .namespace: try filter.addNamespaces(parsing: text)
+        case .pod: try filter.addPods(parsing: text)
+        case .container: try filter.addContainers(parsing: text)
         }
     }
 
     /// Whether one item of its list is good; nil where that is not told here.
     func isGood(_ item: ArraySlice<UInt8>) -> Bool? {
         switch self {
-        case .cgroup: nil
+        case .cgroup, .namespace, .pod, .container: nil
         case .pid: decimal(item).map { (1...UInt64(Int32.max)).contains($0) } ?? false
         case .comm: (1...15).contains(item.count)
         case .destination: isDestination(Array(item))

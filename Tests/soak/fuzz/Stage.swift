@@ -8,6 +8,15 @@ final class Stage {
         func path(ofCgroup id: UInt64) -> [UInt8]? { paths[id] }
     }
 
+    /// Nobody has a name.
+    struct NoOwners: OwnerSource {
+        var version: UInt64 { 0 }
+
+        func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? { nil }
+        func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
+        func namespace(at address: IPAddress) -> NamespaceIdentity? { nil }
+    }
+
     /// Keeps what is asked about clashes.
     final class Questions: NATClashReader {
         var asked: [NATClash] = []
@@ -35,7 +44,7 @@ final class Stage {
         stream = EventStream(
             configuration,
             clock: Clock(utcOffsetNanoseconds: Int64.random(in: 0...1_900_000_000_000_000_000, using: &random)),
-            cgroupPaths: paths, clashes: questions, report: { box.messages.append($0.message) })
+            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions), report: { box.messages.append($0.message) })
         self.box = box
     }
 

@@ -1,0 +1,37 @@
+/// What the lines of an interval say of owners and destinations.
+struct NameCaches {
+    var owners: OwnerCache
+    var destinations: DestinationNames
+
+    /// The user's list of names.
+    var addresses: NamedAddresses {
+        get { owners.addresses }
+        set {
+            owners.addresses = newValue
+            destinations.addresses = newValue
+        }
+    }
+
+    mutating func owner(of failure: borrowing Failure) -> OwnerCache.Entry {
+        owners.entry(for: failure.owner)
+    }
+
+    mutating func destination(of failure: borrowing Failure) -> DestinationNames.Entry {
+        destinations.entry(for: failure.destination, failure.destinationPort)
+    }
+
+    /// Gives a packet's failure the owner that only the user's list knows: who has the address that an inbound flow
+    /// was for, after destination NAT where there was one.
+    func nameByAddress(_ failure: inout Failure) {
+        guard failure.type.isConntrack, failure.direction == .inbound, !failure.hasOwner,
+            let address = failure.backend?.address ?? failure.destination, addresses.pod(at: address) != nil
+        else { return }
+        failure.attribution = .address
+        failure.ownerAddress = address
+    }
+
+    mutating func endInterval() {
+        owners.endInterval()
+        destinations.endInterval()
+    }
+}

@@ -1,0 +1,19 @@
+/// Where the names of containers and pods come from. No call may hold up its caller.
+public protocol OwnerSource {
+    /// Moves whenever more is known than before.
+    var version: UInt64 { get }
+
+    /// The names of a container, of which the kernel tells the id, or the pod's UID, or both; nil while they are not
+    /// known: then they are looked for.
+    ///
+    /// - Parameters:
+    ///   - id: 64 hexadecimal digits; empty: not known.
+    ///   - podUID: empty: it is in no pod, or that is not known.
+    func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames?
+
+    /// The names of the one pod whose network namespace it is; nil where there is none, or it is not known yet.
+    func names(of namespace: NamespaceIdentity) -> OwnerNames?
+
+    /// The network namespace that has an address at this moment; nil where none has, several have, or it is not known.
+    func namespace(at address: IPAddress) -> NamespaceIdentity?
+}

@@ -1,0 +1,81 @@
+internal import CLinux
+internal import Glibc
+internal import PortTraceCore
+internal import Synchronization
+
+/// What the main loop and the thread that reads containers share: the names, and questions about those not known.
+final class ContainerQueue: Sendable {
+    struct Question {
+        var id: ContainerID?
+        /// Empty where it is not known.
+        var podUID: [UInt8]
+    }
+
+    /// Questions that wait at most.
+    static let mostQuestions = 1_024
+
+    private struct State {
+        var questions: [Question] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let cache = Mutex(ContainerCache())
+    /// Readable when names have come, or an answer, since it was read last.
+    let news: Int32
+    /// Readable from the end of the first pass.
+    let passed: Int32
+    /// Wakes the thread.
+    let asked: Int32
+
+    init() {
+        let flags = Int32(EFD_CLOEXEC | EFD_NONBLOCK)
+        news = eventfd(0, flags)
+        passed = eventfd(0, flags)
+        asked = eventfd(0, flags)
+    }
+
+    deinit { for descriptor in [news, passed, asked] where descriptor >= 0 { Glibc.close(descriptor) } }
+
+    /// - Returns: Whether there was room for the question.
+    func ask(_ question: Question) -> Bool {
+        let hasRoom = state.withLock { state in
+            guard !state.isClosed, state.questions.count < Self.mostQuestions else { return false }
+            state.questions.append(question)
+            return true
+        }
+        if hasRoom { eventfd_write(asked, 1) }
+        return hasRoom
+    }
+
+    /// The questions that wait.
+    func takeQuestions() -> [Question] {
+        var count: eventfd_t = 0
+        eventfd_read(asked, &count)
+        return state.withLock { state in
+            defer { state.questions = [] }
+            return state.questions
+        }
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+        eventfd_write(asked, 1)
+    }
+
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    func noteNews() { eventfd_write(news, 1) }
+
+    func takeNews() {
+        var count: eventfd_t = 0
+        eventfd_read(news, &count)
+    }
+
+    func notePassed() { eventfd_write(passed, 1) }
+
+    /// Holds the names for a moment; nothing in `body` may wait.
+    func withCache<Result: Sendable>(_ body: (inout ContainerCache) -> Result) -> Result {
+        cache.withLock { body(&$0) }
+    }
+}

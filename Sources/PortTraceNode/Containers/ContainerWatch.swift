@@ -1,0 +1,88 @@
+internal import Glibc
+public import PortTraceCore
+
+/// Names of the node's containers and pods, from what runtimes and the kubelet keep on disk. A thread reads them when
+/// they appear, and keeps them for ten minutes after they have gone; looking them up here never waits for a disk.
+public final class ContainerWatch {
+    /// jansson recurses, up to ``JSONText/deepest`` levels.
+    private static let stackBytes = 1 << 20
+
+    private let queue = ContainerQueue()
+    private let hostRoot: String
+    private var thread: WorkerThread?
+
+    /// - Parameter hostRoot: Where the node's file system is seen, `/` for a process on the node itself.
+    public init(hostRoot: String = "/") {
+        self.hostRoot = hostRoot
+    }
+
+    deinit { close() }
+
+    /// To be polled for reading: names have come, or an answer. ``takeNews()`` makes it unreadable again.
+    public var descriptor: Int32 { queue.news }
+
+    /// Begins with a pass over all containers that are there.
+    ///
+    /// - Returns: Whether it runs; not where there is no such folder, or no thread to be had.
+    @discardableResult
+    public func start() -> Bool {
+        guard thread == nil, !queue.isClosed, HostFolder(root: hostRoot) != nil else { return thread != nil }
+        thread = WorkerThread(stackBytes: Self.stackBytes) { [queue, hostRoot] in
+            guard let root = HostFolder(root: hostRoot) else { return queue.notePassed() }
+            ContainerWorker(queue, root: root).run()
+        }
+        return thread != nil
+    }
+
+    /// Waits for the end of the first pass.
+    ///
+    /// - Returns: Whether it has ended.
+    public func awaitFirstPass(milliseconds: Int32) -> Bool {
+        var polled = pollfd(fd: queue.passed, events: Int16(POLLIN), revents: 0)
+        return poll(&polled, 1, milliseconds) == 1
+    }
+
+    public func takeNews() { queue.takeNews() }
+
+    /// Has a container looked for that is not known, and its pod, or a pod alone. Does not wait: when that is done,
+    /// found or not, ``descriptor`` is readable.
+    ///
+    /// - Parameters:
+    ///   - id: 64 hexadecimal digits in lower case, nothing else is looked for; nil: only the pod.
+    ///   - podUID: as the API has it, with `-`; empty where it is not known.
+    /// - Returns: Whether it will be looked for: not while 1,024 wait already.
+    @discardableResult
+    public func look(for id: [UInt8]?, podUID: [UInt8] = []) -> Bool {
+        let container = id.flatMap { ContainerID($0) }
+        guard podUID.isName(NameLimit.podUID), container != nil || !podUID.isEmpty else { return false }
+        return queue.ask(ContainerQueue.Question(id: container, podUID: podUID))
+    }
+
+    /// Constant time; nil where it is not known, or went more than ten minutes ago.
+    public func record(ofContainer id: [UInt8]) -> ContainerRecord? {
+        guard let id = ContainerID(id) else { return nil }
+        return queue.withCache { $0.record(id) }
+    }
+
+    /// Constant time; from any of the pod's containers or its log directory.
+    public func pod(ofUID uid: [UInt8]) -> PodNames? {
+        queue.withCache { $0.pod(uid) }
+    }
+
+    /// The containers that are there now, in no order.
+    ///
+    /// - Complexity: O(containers).
+    public func presentRecords() -> [ContainerRecord] {
+        queue.withCache { $0.present }
+    }
+
+    /// Entries that are kept, containers and pods, and about how many bytes they take.
+    public var size: (entries: Int, bytes: Int) { queue.withCache { ($0.entryCount, $0.byteCount) } }
+
+    /// Ends the thread and waits for it: not longer than for one file. Names stay.
+    public func close() {
+        queue.close()
+        thread?.join()
+        thread = nil
+    }
+}
