@@ -5,7 +5,7 @@ SWIFT ?= swift
 BINARY := .build/release/porttrace
 ARGS ?=
 
-.PHONY: build help run demo test test-kernels bench soak check fmt dist clean
+.PHONY: build help run demo test test-kernels test-pods bench soak check fmt dist image clean
 .NOTPARALLEL:
 
 ## build: the static release binary, .build/release/porttrace (the default)
@@ -35,6 +35,7 @@ GUEST_PACKETS ?= 300
 # exactness tests run on all.
 ROBUSTNESS_KERNELS ?= bullseye,trixie-backports
 CONNTRACK_KERNELS ?= bullseye,trixie-backports
+PODS_KERNELS ?= bookworm,trixie
 
 ## test: unit tests; with the right to load BPF also the tests against this kernel
 test: build
@@ -56,6 +57,14 @@ test-kernels: build
 	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
+
+## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd
+test-pods: build
+	@scripts/packages test kernels pods image
+	Tests/kernel/pods/selftest.py
+	@if scripts/can-load-bpf; then set -ex; Tests/kernel/names; else echo 'Tests/kernel/names: SKIPPED, see above'; fi
+	Tests/kernel/matrix --program names --kernels $(PODS_KERNELS) --modes auto --at-once 1
+	Tests/kernel/matrix --program names --kernels $(PODS_KERNELS) --modes auto --at-once 1 --systemd
 
 ## bench: what a hook costs a connect, events per second, CPU time per failure
 bench: build
@@ -80,6 +89,11 @@ fmt: toolchain
 ## dist: the stripped binary with its version and a checksum, in dist/
 dist: build
 	scripts/dist $(BINARY)
+
+## image: the container image as an OCI archive, in dist/
+image: build
+	@scripts/packages image
+	scripts/image $(BINARY)
 
 ## clean: remove what was built
 clean:

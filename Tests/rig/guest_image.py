@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
+UNITS = ("job.target", "job.service")  # for a guest that boots systemd
 NEEDED_MODULES = ("virtio_pci", "virtiofs", "overlay", "virtio_rng")
 COMPRESSIONS = (
     (b"\x02\x21\x4c\x18", ["lz4", "-dc"]),
@@ -83,7 +84,7 @@ def write_whole(path, data):
 def initramfs(kernel, settings, job):
     """The bytes of an initramfs: busybox, the modules, guest-init, and this run's settings and job."""
     base = kernel.boot / f"initramfs-{kernel.release}.cpio"
-    sources = (HERE / "guest-init", HERE / "guest_image.py")
+    sources = [HERE / name for name in ("guest-init", "guest_image.py", *UNITS)]
     if not base.exists() or base.stat().st_mtime < max(s.stat().st_mtime for s in sources):
         write_whole(base, archive(base_files(kernel)))
     return base.read_bytes() + archive({"settings": (0o644, settings), "job": (0o644, job)})
@@ -93,6 +94,7 @@ def base_files(kernel):
     files = {
         "bin/busybox": (0o755, pathlib.Path("/bin/busybox").read_bytes()),
         "init": (0o755, (HERE / "guest-init").read_bytes()),
+        **{name: (0o644, (HERE / name).read_bytes()) for name in UNITS},
     }
     order = []
     for path in module_files(kernel):

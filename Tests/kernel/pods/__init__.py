@@ -1,0 +1,1 @@
+"""Acceptance tests of the names: real pods, containers and units, and what porttrace calls them."""
