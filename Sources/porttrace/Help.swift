@@ -8,7 +8,7 @@ enum Help {
     }
 
     static let overview = """
-        porttrace: which process and cgroup is out of ephemeral ports, NAT ports or conntrack entries, and towards where
+        porttrace: which pod is out of ephemeral ports, NAT ports or conntrack entries, and towards where
 
         usage: porttrace [trace] [options]    stream failures as they happen
                porttrace --version | --help
@@ -40,7 +40,7 @@ enum Help {
         The first failure of a kind, owner and destination shows at once, the others of an interval as one line with
         their count. The counts of a type add up to exactly the number of failures.
 
-        signals: SIGINT, SIGTERM, SIGHUP stop cleanly, SIGUSR1 flushes now.
+        signals: SIGINT, SIGTERM stop cleanly, SIGUSR1 flushes now, SIGHUP reads --names again, without it stops.
         exit status: 0 fine, 1 could not do its work, 2 bad usage.
 
         """

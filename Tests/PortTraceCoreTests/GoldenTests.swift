@@ -59,6 +59,8 @@ import Testing
                     + #""cause":"tuple_taken","count":1,"error":"EADDRNOTAVAIL","error_raw":99,"proto":"tcp","family":"ipv6","#
                     + #""netns_id":4026531840,"cgroup":{"id":7,"path":"/kubepods.slice/cri-containerd-"#
                     + #"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope"},"#
+                    + #""runtime":{"name":"containerd","container_id":"#
+                    + #""0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},"#
                     + #""proc":{"pid":4711,"tid":4712,"comm":"a\"\n\u001b[31m�","uid":1000},"#
                     + #""src":{"addr":"fd00::1","port":40000},"dst":{"addr":"2001:db8::9","port":443},"#
                     + #""attribution":"task","probe":"tracepoint"}"#,
@@ -177,10 +179,10 @@ import Testing
             test.takeLines() == [
                 "14:03:07.512  ports exhausted        1  nginx[4711] /checkout/worker  10.0.0.5        → 10.0.0.9:8080"
                     + "        tcp range 32768-33001 EADDRNOTAVAIL",
-                #"14:03:07.512  tuple taken            1  a"\n\x1b[31m\xff[4711] …/cri-containerd-0123456789ab….scope"#
+                #"14:03:07.512  tuple taken            1  containerd 0123456789ab a"\n\x1b[31m\xff[4711]"#
                     + "  [fd00::1]:40000 → [2001:db8::9]:443    tcp EADDRNOTAVAIL",
-                "14:03:07.512  bind exhausted         1  (kernel) cgroup 99                                         "
-                    + "  -                                      udp range 32768-33001 EAGAIN",
+                "14:03:07.512  bind exhausted         1  (kernel) cgroup 99                              "
+                    + "-                                      udp range 32768-33001 EAGAIN",
             ])
         var early = pt_count.example
         early.rest_first_ns = 0
@@ -191,21 +193,21 @@ import Testing
         test.stream.endFlush(generation: 7)
         #expect(
             test.takeLines() == [
-                "14:03:07.600  ports exhausted      499  nginx[4711] /checkout/worker                               "
-                    + "  10.0.0.5        → 10.0.0.9:8080        tcp range 32768-33001 EADDRNOTAVAIL",
-                "              ports exhausted        3  /checkout/worker                                           "
-                    + "  -               → (map full)           tcp EADDRNOTAVAIL",
+                "14:03:07.600  ports exhausted      499  nginx[4711] /checkout/worker                    "
+                    + "10.0.0.5        → 10.0.0.9:8080        tcp range 32768-33001 EADDRNOTAVAIL",
+                "              ports exhausted        3  /checkout/worker                                "
+                    + "-               → (map full)           tcp EADDRNOTAVAIL",
                 "14:03:08.000  lost                  12  samples not delivered; their failures are in the counts",
             ])
         test.stream.finish(facts, at: 0)
         #expect(
             test.takeLines() == [
                 "",
-                "what             count  who                                                    to",
-                "ports exhausted    500  nginx /checkout/worker                                 10.0.0.9:8080",
-                "ports exhausted      3  /checkout/worker                                       (map full)",
-                #"tuple taken          1  a"\n\x1b[31m\xff …/cri-containerd-0123456789ab….scope  [2001:db8::9]:443"#,
-                "bind exhausted       1  (kernel) cgroup 99                                     -",
+                "what             count  who                                       to",
+                "ports exhausted    500  nginx /checkout/worker                    10.0.0.9:8080",
+                "ports exhausted      3  /checkout/worker                          (map full)",
+                #"tuple taken          1  containerd 0123456789ab a"\n\x1b[31m\xff  [2001:db8::9]:443"#,
+                "bind exhausted       1  (kernel) cgroup 99                        -",
                 "",
                 "total: ports exhausted 503, tuple taken 1, bind exhausted 1",
             ])

@@ -195,6 +195,8 @@ final class Paths: CgroupPathSource {
         self.paths = paths.mapValues { Array($0.utf8) }
     }
 
+    var hierarchyName: String { "memory" }
+
     func path(ofCgroup id: UInt64) -> [UInt8]? {
         asked += 1
         return paths[id]

@@ -1,0 +1,188 @@
+import CPortTraceWire
+import Testing
+
+@testable import PortTraceCore
+
+/// Names of owners and destinations in the lines of a stream.
+@Suite struct NamesInLinesTests {
+    private static let id = String(repeating: "0123456789abcdef", count: 4)
+    private static let uid = "3f0c5d1e-1111-2222-3333-444455556666"
+    private let paths = Paths([1234: "/kubepods/burstable/pod\(uid)/\(id)", 5: "/system.slice/nginx.service"])
+    private let namespace = NamespaceIdentity(inode: 4_026_532_345, mix: 7)
+
+    private static var names: OwnerNames {
+        var record = ContainerRecord(id: Array(id.utf8), runtime: .containerd, source: .containerd)
+        record.namespace = Array("shop".utf8)
+        record.pod = Array("checkout-1".utf8)
+        record.podUID = Array(uid.utf8)
+        record.container = Array("app".utf8)
+        record.image = Array("registry/app:\"1\"".utf8)
+        return OwnerNames(record)
+    }
+
+    private static var pod: OwnerNames {
+        OwnerNames(PodNames(namespace: Array("shop".utf8), pod: Array("checkout-1".utf8)), uid: Array(uid.utf8))
+    }
+
+    @Test func aContainersNamesAreInEachLineOnceTheyAreKnown() throws {
+        let owners = Owners()
+        let test = TestStream(.ndjson, paths: paths, owners: owners)
+        test.sample(.example)
+        test.sample(.example)
+        #expect(owners.asked == 1)
+        owners.containers[Array(Self.id.utf8)] = Self.names
+        owners.version += 1
+        test.sample(.example)
+        let lines = test.takeLines()
+        let whole =
+            #""k8s":{"namespace":"shop","pod":"checkout-1","pod_uid":"\#(Self.uid)","container":"app"},"#
+            + #""runtime":{"name":"containerd","container_id":"\#(Self.id)","image":"registry/app:\"1\""},"proc""#
+        // The kernel's record alone gives the UID and the id.
+        #expect(lines[0].contains(#""k8s":{"pod_uid":"\#(Self.uid)"},"runtime":{"container_id":"\#(Self.id)"},"proc""#))
+        #expect(lines[0] == lines[1])
+        #expect(lines[2].contains(whole))
+    }
+
+    @Test func aPodsNamesComeBeforeItsContainers() throws {
+        let owners = Owners()
+        owners.containers[Array(Self.id.utf8)] = Self.pod
+        let test = TestStream(.ndjson, paths: paths, owners: owners)
+        test.sample(.example)
+        owners.containers[Array(Self.id.utf8)] = Self.names
+        test.sample(.example)
+        owners.version += 1
+        test.sample(.example)
+        let containers = test.takeLines().map { $0.contains(#""container":"app""#) }
+        #expect(containers == [false, false, true])
+    }
+
+    @Test func namesOfAnotherPodAreNotTaken() throws {
+        let owners = Owners()
+        var other = Self.names
+        other.podUID = Array("99999999-1111-2222-3333-444455556666".utf8)
+        owners.containers[Array(Self.id.utf8)] = other
+        let test = TestStream(.ndjson, paths: paths, owners: owners)
+        test.sample(.example)
+        let line = try #require(test.takeLines().first)
+        #expect(line.contains(Self.uid) && !line.contains("checkout-1"))
+    }
+
+    @Test func textBeginsWithThePod() throws {
+        let owners = Owners()
+        owners.containers[Array(Self.id.utf8)] = Self.names
+        let test = TestStream(.text, paths: paths, owners: owners)
+        test.sample(.example)
+        #expect(try #require(test.takeLines().first).contains("1  shop/checkout-1/app nginx[4711]  "))
+    }
+
+    @Test func aUnitIsNamed() throws {
+        let test = TestStream(.ndjson, paths: paths)
+        var sample = pt_sample.example
+        sample.key.cgroup_id = 5
+        test.sample(sample)
+        #expect(try #require(test.takeLines().first).contains(#"},"unit":"nginx.service","proc""#))
+    }
+
+    @Test func cgroupV1IsSaid() throws {
+        let paths = Paths([1 << 63 | 9: "/docker/\(Self.id)"])
+        let test = TestStream(.ndjson, paths: paths)
+        var sample = pt_sample.example
+        sample.key.cgroup_id = 1 << 63 | 9
+        test.sample(sample)
+        let line = try #require(test.takeLines().first)
+        #expect(line.contains(#""cgroup":{"id":9,"path":"/docker/\#(Self.id)","hierarchy":"memory"},"runtime""#))
+    }
+
+    // MARK: Conntrack
+
+    private func drop(_ change: (inout pt_key) -> Void) -> pt_sample {
+        var sample = pt_sample.conntrack(.tableFull)
+        sample.key.cgroup_id = 0
+        sample.key.tgid = 0
+        change(&sample.key)
+        return sample
+    }
+
+    @Test func aNamespaceNamesThePodAlone() throws {
+        let owners = Owners()
+        owners.namespaces[namespace] = Self.names
+        let test = TestStream(.ndjson, owners: owners)
+        for mix: UInt32 in [7, 8] {  // the inode is used again
+            test.sample(
+                drop {
+                    $0.attribution = UInt8(PT_ATTRIBUTION_NETNS.rawValue)
+                    ($0.owner_netns_id, $0.owner_netns_mix) = (namespace.inode, mix)
+                })
+        }
+        let lines = test.takeLines()
+        #expect(lines[0].contains(#""k8s":{"namespace":"shop","pod":"checkout-1","pod_uid":"\#(Self.uid)"},"src""#))
+        #expect(lines.allSatisfy { $0.contains(#""attribution":"netns""#) && !$0.contains("runtime") })
+        #expect(!lines[1].contains("k8s"))
+    }
+
+    @Test func anInboundFlowsAddressIsNamedByTheList() throws {
+        let list = NamesFile(
+            parsing: Array(
+                #"""
+                {"address":"10.0.0.9","namespace":"shop","pod":"db-0"}
+                {"cidr":"10.0.0.0/8","namespace":"shop","service":"any"}
+                """#.utf8))
+        #expect(list.problemCount == 0)
+        let test = TestStream(.ndjson, addresses: list.addresses)
+        for flag in [PT_FLAG_INBOUND, PT_FLAG_OUTBOUND] {
+            test.sample(
+                drop {
+                    $0.attribution = 0
+                    $0.flags = UInt8(PT_FLAG_SRC.rawValue | PT_FLAG_DST.rawValue | flag.rawValue)
+                    $0.family = 4
+                    $0.dst_addr = (10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+                })
+        }
+        let lines = test.takeLines()
+        #expect(lines[0].contains(#""k8s":{"namespace":"shop","pod":"db-0"},"src""#))
+        #expect(lines[0].contains(#""attribution":"address""#))
+        #expect(!lines[1].contains("attribution"))
+        #expect(lines.allSatisfy { $0.contains(#","k8s":{"namespace":"shop","pod":"db-0"}}"#) })
+    }
+
+    // MARK: Destinations
+
+    @Test func destinationsAreNamedByTheListAndByThisNode() throws {
+        let owners = Owners()
+        owners.addresses[IPAddress(ipv4: 0x0a00_0009)] = namespace
+        owners.namespaces[namespace] = Self.pod
+        let test = TestStream(.ndjson, owners: owners)
+        test.sample(.example)
+        #expect(test.take().contains(#""port":8080,"k8s":{"namespace":"shop","pod":"checkout-1"}}"#))
+        test.stream.addresses =
+            NamesFile(
+                parsing: Array(
+                    #"[{"address":"10.0.0.9","port":8080,"namespace":"shop","service":"db"}]"#.utf8)
+            ).addresses
+        test.sample(.example)
+        #expect(test.take().contains(#""port":8080,"k8s":{"namespace":"shop","service":"db"}}"#))
+        var other = pt_sample.example
+        other.key.dst_port_be16 = UInt16(9_090).bigEndian
+        test.sample(other)
+        #expect(test.take().contains(#""port":9090,"k8s":{"namespace":"shop","pod":"checkout-1"}}"#))
+    }
+
+    // MARK: Filters
+
+    @Test func filtersAreOfTheOwner() throws {
+        let owners = Owners()
+        owners.containers[Array(Self.id.utf8)] = Self.names
+        for (options, passes) in [("shop", true), ("other", false)] {
+            var filter = Filter()
+            try filter.addNamespaces(parsing: options.utf8)
+            let test = TestStream(.ndjson, filter: filter, paths: paths, owners: owners)
+            test.sample(.example)
+            #expect(test.takeLines().isEmpty != passes)
+            var unit = pt_sample.example
+            unit.key.cgroup_id = 5
+            test.sample(unit)
+            #expect(test.takeLines().isEmpty)
+            #expect(test.messages.count == 1)  // it has no namespace: undecided
+        }
+    }
+}
