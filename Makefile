@@ -52,7 +52,7 @@ test: build
 test-kernels: build
 	@scripts/packages test kernels
 	Tests/kernel/matrix -- --count $(GUEST_COUNT)
-	# One at a time: starved guests handle packets later, when their sockets have gone.
+	@# One at a time: starved guests handle packets later, when their sockets have gone.
 	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --at-once 1 -- \
 		--count $(GUEST_PACKETS) --skip midway
 	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \

@@ -5,6 +5,8 @@ internal import Glibc
 ///
 /// To be made and used on that one thread.
 final class NetworkNamespaces {
+    /// See ``NodeProc``.
+    private let proc: String
     /// The thread's own when it began; -1 where it cannot be opened.
     private let home: Int32
     private let homeIdentity: Identity?
@@ -28,7 +30,8 @@ final class NetworkNamespaces {
         }
     }
 
-    init() {
+    init(proc: String = "/proc") {
+        self.proc = proc
         home = Glibc.open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
         homeIdentity = Identity(home)
         current = homeIdentity
@@ -58,16 +61,16 @@ final class NetworkNamespaces {
         guard let homeIdentity else { return nil }
         var wanted = homeIdentity
         wanted.inode = UInt64(inode)
-        if let path = Self.processes().lazy.map({ "/proc/\($0)/ns/net" }).first(where: { path in
+        if let path = processes().lazy.map({ [proc] in "\(proc)/\($0)/ns/net" }).first(where: { path in
             var status = stat()
             return stat(path, &status) == 0 && Identity(status) == wanted
         }), let namespace = open(path, as: wanted) {
             return namespace
         }
         // Process 1 has the host's mounts where this process has a container's own.
-        for process in ["self", "1"] {
-            for mount in NamespaceMounts.points(inode: inode, mountInfo: "/proc/\(process)/mountinfo") {
-                if let namespace = open("/proc/\(process)/root\(mount)", as: wanted) { return namespace }
+        for process in ["/proc/self", "\(proc)/1"] {
+            for mount in NamespaceMounts.points(inode: inode, mountInfo: "\(process)/mountinfo") {
+                if let namespace = open("\(process)/root\(mount)", as: wanted) { return namespace }
             }
         }
         return nil
@@ -83,8 +86,8 @@ final class NetworkNamespaces {
         return nil
     }
 
-    private static func processes() -> [String] {
-        guard let folder = opendir("/proc") else { return [] }
+    private func processes() -> [String] {
+        guard let folder = opendir(proc) else { return [] }
         defer { closedir(folder) }
         var processes: [String] = []
         while let entry = readdir(folder) {

@@ -24,7 +24,7 @@ final class TraceCommand {
     private let interrupts: Interrupts
     let output: StandardOutput
     let session: ProbeSession
-    let conntrack = ConntrackReader()
+    let conntrack: ConntrackReader
     private let names: NodeNames
     private let namesList: NamesList?
     let stream: EventStream
@@ -47,6 +47,7 @@ final class TraceCommand {
                 ringSize: Environment.ringSize ?? (options.each ? Self.eachRingSize : Self.ringSize),
                 tables: Environment.conntrackTables ?? Self.tables,
                 verbose: options.verbose))
+        conntrack = ConntrackReader(hostRoot: options.hostRoot)
         names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
         stream = EventStream(
             EventStream.Configuration(

@@ -6,9 +6,13 @@ public import PortTraceCore
 /// The kernel loads nf_conntrack_netlink by itself when it is asked first, where that is a module.
 public final class ConntrackReader: NATClashReader {
     private let queue = ConntrackQueue()
+    private let proc: String
     private var thread: WorkerThread?
 
-    public init() {}
+    /// - Parameter hostRoot: Where the node's file system is seen.
+    public init(hostRoot: String = "/") {
+        proc = NodeProc.path(hostRoot: hostRoot)
+    }
 
     deinit { close() }
 
@@ -41,7 +45,7 @@ public final class ConntrackReader: NATClashReader {
     /// - Returns: Whether the thread runs.
     private func start() -> Bool {
         guard thread == nil, !queue.isClosed else { return thread != nil }
-        thread = WorkerThread { [queue] in ConntrackWorker(queue).run() }
+        thread = WorkerThread { [queue, proc] in ConntrackWorker(queue, proc: proc).run() }
         return thread != nil
     }
 }

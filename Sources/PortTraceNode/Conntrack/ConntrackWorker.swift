@@ -11,12 +11,13 @@ final class ConntrackWorker {
     private static let patience: Int64 = 10_000_000_000
 
     private let queue: ConntrackQueue
-    private let namespaces = NetworkNamespaces()
+    private let namespaces: NetworkNamespaces
     /// By the inode of their network namespaces, the last one used last.
     private var tables: [(netnsID: UInt32, table: ConntrackTable)] = []
 
-    init(_ queue: ConntrackQueue) {
+    init(_ queue: ConntrackQueue, proc: String) {
         self.queue = queue
+        namespaces = NetworkNamespaces(proc: proc)
     }
 
     /// Answers until the queue is closed.

@@ -34,12 +34,10 @@ public final class PodNamespaces: Sendable {
     private static let patience: Int64 = 1_000_000_000
 
     private let state = Mutex(State())
-    /// The node's procfs.
     private let proc: String
 
     init(hostRoot: String) {
-        let own = hostRoot == "/" ? "/proc" : "\(hostRoot)/proc"
-        proc = access("\(own)/1/ns/net", F_OK) == 0 ? own : "/proc"
+        proc = NodeProc.path(hostRoot: hostRoot)
     }
 
     /// Begins, with what has come until now.
