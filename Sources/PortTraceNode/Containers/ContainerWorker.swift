@@ -31,6 +31,8 @@ final class ContainerWorker {
     /// Reads and answers until the queue is closed.
     func run() {
         pass()
+        // Where a runtime's path leads nowhere from here, processes tell.
+        seek(nil)
         queue.notePassed()
         while true {
             tell()
@@ -288,8 +290,9 @@ final class ContainerWorker {
 
     // MARK: - Answering
 
-    private func seek(_ wanted: Set<NamespaceIdentity>) {
-        if wanted.isEmpty { return }
+    /// - Parameter wanted: nil: all namespaces that are not known.
+    private func seek(_ wanted: Set<NamespaceIdentity>?) {
+        if let wanted, wanted.isEmpty { return }
         hasNews = true
         namespaces.seek(wanted) { owner in
             let id = ContainerID(owner.containerID)

@@ -74,7 +74,10 @@ public final class PodNamespaces: Sendable {
 
     /// Takes a container that has appeared.
     func note(_ record: ContainerRecord) {
-        guard record.hasPod, !record.podUID.isEmpty, !record.netnsPath.isEmpty else { return }
+        // A process may have gone, and its id be another's; the sandbox's record has the mount.
+        guard record.hasPod, !record.podUID.isEmpty, !record.netnsPath.isEmpty,
+            !record.netnsPath.starts(with: "/proc/".utf8)
+        else { return }
         let identify = state.withLock { state -> Identify? in
             if state.identify == nil, state.waiting.count < Self.most { state.waiting.append(record) }
             return state.identify
@@ -108,12 +111,20 @@ public final class PodNamespaces: Sendable {
 
     /// Looks through all processes for those in these namespaces.
     ///
-    /// - Parameter podOf: the pod of a container, of which the cgroup's path has told.
+    /// - Parameters:
+    ///   - wanted: nil: all that are not known.
+    ///   - podOf: the pod of a container, of which the cgroup's path has told.
     /// - Complexity: O(processes).
-    func seek(_ wanted: Set<NamespaceIdentity>, podOf: (CgroupOwner) -> Pod?) {
-        guard let identify = state.withLock({ $0.identify }), let folder = opendir(proc) else { return }
+    func seek(_ wanted: Set<NamespaceIdentity>?, podOf: (CgroupOwner) -> Pod?) {
+        let (identify, known) = state.withLock { ($0.identify, $0.hosts.union($0.pods.keys)) }
+        guard let identify, let folder = opendir(proc) else { return }
         defer { closedir(folder) }
-        let inodes = Set(wanted.map { UInt64($0.inode) })
+        // Most are told by their inode alone.
+        let wantedInodes = wanted.map { Set($0.map(\.inode)) }
+        let knownInodes = Set(known.map(\.inode))
+        func mayBeWanted(_ inode: UInt32) -> Bool {
+            wantedInodes?.contains(inode) ?? !knownInodes.contains(inode)
+        }
         // Nil: somebody in it is of no pod that is known, or of another one.
         var found: [NamespaceIdentity: Pod?] = [:]
         while let entry = readdir(folder) {
@@ -123,8 +134,8 @@ public final class PodNamespaces: Sendable {
             let process = "\(proc)/\(name)"
             var status = stat()
             guard let first = name.utf8.first, (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(first),
-                stat("\(process)/ns/net", &status) == 0, inodes.contains(UInt64(status.st_ino)),
-                let namespace = Self.identity("\(process)/ns/net", identify), wanted.contains(namespace),
+                stat("\(process)/ns/net", &status) == 0, mayBeWanted(UInt32(truncatingIfNeeded: status.st_ino)),
+                let namespace = Self.identity("\(process)/ns/net", identify), wanted?.contains(namespace) ?? true,
                 let owner = Self.container(ofProcess: process)
             else { continue }
             let pod = podOf(owner)
