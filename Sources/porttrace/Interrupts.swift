@@ -14,16 +14,26 @@ final class Interrupts {
     /// Whether a flush is due: the interval has passed or SIGUSR1 came. Reset by who flushes.
     var flushIsDue = false
 
-    /// Takes SIGINT, SIGTERM, SIGUSR1 and, unless started by nohup, SIGHUP from now on, so that one which comes early
-    /// is not lost. The timers begin with ``start(interval:duration:)``.
-    init() {
+    /// Whether files are to be read again: SIGHUP came. Reset by who reads them.
+    var reloadIsDue = false
+
+    /// Whether SIGHUP asks for files to be read again; else it stops.
+    private let reloads: Bool
+
+    /// Takes SIGINT, SIGTERM, SIGUSR1 and SIGHUP from now on, so that one which comes early is not lost; a SIGHUP that
+    /// would stop not where nohup has started this. The timers begin with ``start(interval:duration:)``.
+    init(reloads: Bool) {
+        self.reloads = reloads
         var set = sigset_t()
         sigemptyset(&set)
         for signal in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&set, signal) }
         // A blocked signal arrives although it is ignored.
         var hangup = sigaction()
         sigaction(SIGHUP, nil, &hangup)
-        if unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self) {
+        if reloads
+            || unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self)
+                != unsafeBitCast(SIG_IGN, to: Int.self)
+        {
             sigaddset(&set, SIGHUP)
         }
         sigprocmask(SIG_BLOCK, &set, nil)
@@ -50,7 +60,11 @@ final class Interrupts {
     func update() {
         var information = signalfd_siginfo()
         while read(signals, &information, MemoryLayout.size(ofValue: information)) > 0 {
-            if information.ssi_signo == UInt32(SIGUSR1) { flushIsDue = true } else { stop() }
+            switch Int32(information.ssi_signo) {
+            case SIGUSR1: flushIsDue = true
+            case SIGHUP where reloads: reloadIsDue = true
+            default: stop()
+            }
         }
         if expired(duration) { stop() }
         if expired(interval) { flushIsDue = true }

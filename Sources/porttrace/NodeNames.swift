@@ -1,20 +1,54 @@
+import Glibc
 import PortTraceCore
 import PortTraceNode
 import PortTraceProbes
 
 /// The names of this node's containers and pods, from its disk and its network namespaces.
 final class NodeNames: OwnerSource {
-    private let session: ProbeSession
+    /// Milliseconds that the start waits for all containers' names; what is not there by then comes later.
+    private static let patience: Int32 = 300
 
-    init(session: ProbeSession) {
-        self.session = session
+    private let containers: ContainerWatch
+    /// Tells whose an address is; nil where the hook does not stand that knows.
+    private let conntrack: ConntrackAudit?
+
+    /// Begins to read, and waits for the names of what is there already, not for long.
+    init(hostRoot: String, conntrack: ConntrackAudit?) {
+        self.conntrack = conntrack
+        containers = ContainerWatch(hostRoot: hostRoot)
+        if let files = conntrack?.namespaceFiles { containers.namespaces.begin { files.identity(of: $0) } }
+        containers.start()
+        _ = containers.awaitFirstPass(milliseconds: Self.patience)
     }
 
-    var version: UInt64 { 0 }
+    func close() {
+        containers.close()
+    }
 
-    func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? { nil }
+    /// Which source has told of the containers that are there, and how many.
+    var sources: String {
+        var counts: [ContainerRecord.Source: Int] = [:]
+        for record in containers.presentRecords() { counts[record.source, default: 0] += 1 }
+        let known = ContainerRecord.Source.allCases.compactMap { source in
+            counts[source].map { "\(source.rawValue) \($0)" }
+        }
+        return known.isEmpty ? "none" : known.joined(separator: ", ")
+    }
 
-    func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
+    // MARK: OwnerSource
 
-    func namespace(at address: IPAddress) -> NamespaceIdentity? { session.conntrack?.namespace(at: address) }
+    var version: UInt64 { containers.version }
+
+    func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? {
+        if !id.isEmpty, let record = containers.record(ofContainer: id) { return OwnerNames(record) }
+        containers.look(for: id.isEmpty ? nil : id, podUID: podUID)
+        guard let pod = containers.pod(ofUID: podUID) else { return nil }
+        return OwnerNames(pod, uid: podUID)
+    }
+
+    func names(of namespace: NamespaceIdentity) -> OwnerNames? {
+        containers.pod(of: namespace).map { OwnerNames($0.names, uid: $0.uid) }
+    }
+
+    func namespace(at address: IPAddress) -> NamespaceIdentity? { conntrack?.namespace(at: address) }
 }

@@ -25,16 +25,21 @@ final class TraceCommand {
     let output: StandardOutput
     let session: ProbeSession
     let conntrack = ConntrackReader()
+    private let names: NodeNames
+    private let namesList: NamesList?
     let stream: EventStream
     private var status = StatusLine()
     private var reportedRing: UInt64 = 0
     private var reportedMissed: UInt64 = 0
     private var announcedIdle = false
 
-    /// - Throws: ``ProbeError`` where nothing can be attached.
+    /// - Throws: ``ProbeError`` where nothing can be attached, or a file of the options cannot be read.
     init(_ options: TraceOptions) throws(ProbeError) {
         self.options = options
-        interrupts = Interrupts()
+        namesList = options.names.map { NamesList(path: $0) }
+        let addresses = try namesList?.read() ?? NamedAddresses()
+        try Self.check(hostRoot: options.hostRoot)
+        interrupts = Interrupts(reloads: namesList != nil)
         output = StandardOutput(interrupts: interrupts)
         session = try ProbeSession(
             ProbeSession.Configuration(
@@ -42,27 +47,42 @@ final class TraceCommand {
                 ringSize: Environment.ringSize ?? (options.each ? Self.eachRingSize : Self.ringSize),
                 tables: Environment.conntrackTables ?? Self.tables,
                 verbose: options.verbose))
+        names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
         stream = EventStream(
             EventStream.Configuration(
                 format: options.output, colour: Environment.allowsColour,
                 node: Array((options.node ?? NodeName.current()).utf8), each: options.each, filter: options.filter),
             clock: Clock(utcOffsetNanoseconds: KernelClock.utcOffset()),
-            sources: .init(
-                cgroupPaths: session.cgroupPaths, owners: NodeNames(session: session), clashes: conntrack),
+            sources: .init(cgroupPaths: session.cgroupPaths, owners: names, clashes: conntrack),
+            addresses: addresses,
             report: { StandardError.write(line: $0.message) })
+    }
+
+    private static func check(hostRoot path: String) throws(ProbeError) {
+        guard access("\(path)/.", X_OK) != 0 else { return }
+        throw ProbeError(
+            "--host-root \(path): \(String(cString: strerror(errno)))",
+            hint: "it must be where the host's file system is seen")
     }
 
     /// Streams until a signal, the end of the duration or of the reader.
     ///
     /// - Returns: The exit status.
     func run() throws(ProbeError) -> Int32 {
-        defer { session.close() }
+        defer {
+            names.close()
+            session.close()
+        }
         announce()
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             wait()
             try session.conntrack?.refresh()
             try readSamples()
+            if interrupts.reloadIsDue {
+                interrupts.reloadIsDue = false
+                reload()
+            }
             if interrupts.flushIsDue {
                 interrupts.flushIsDue = false
                 try flush()
@@ -95,6 +115,15 @@ final class TraceCommand {
         if polled.last!.revents != 0 { takeAnswers() }
     }
 
+    /// Reads the user's names again; where that fails the old ones stay.
+    private func reload() {
+        do {
+            if let namesList { stream.addresses = try namesList.read() }
+        } catch {
+            StandardError.write(line: error.description)
+        }
+    }
+
     /// Says what stands.
     private func announce() {
         announcedIdle = session.conntrack?.isIdle ?? false
@@ -105,6 +134,7 @@ final class TraceCommand {
             guard let attachment = state.attachment else { continue }
             StandardError.write(line: "\(state.hook.rawValue) is attached by \(attachment.rawValue)")
         }
+        StandardError.write(line: "names of containers come from: \(names.sources)")
     }
 
     /// Takes samples from the ring, one batch at most; what is left is there at the next call.

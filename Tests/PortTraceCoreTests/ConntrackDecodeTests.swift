@@ -16,7 +16,9 @@ import Testing
         let failure = try failure(changed(.clash) { $0.zone = 9 })
         #expect(failure.type == .conntrackInsertFailed && failure.cause == .race && failure.isClash)
         #expect(failure.attribution == .tuple && failure.probe == .tracepoint && failure.process == nil)
-        #expect(failure.cgroupID == 1234 && failure.netnsID == 4_026_531_840 && failure.ownerNamespace?.inode == 4_026_532_345)
+        #expect(
+            failure.cgroupID == 1234 && failure.netnsID == 4_026_531_840
+                && failure.ownerNamespace?.inode == 4_026_532_345)
         #expect(failure.source == IPAddress(ipv4: 0x0a01_0005) && failure.sourcePort == 5555)
         #expect(failure.destination == IPAddress(ipv4: 0x0a00_0009) && failure.destinationPort == 53)
         #expect(failure.nat == Endpoint(address: IPAddress(ipv4: 0xc000_0201), port: 40000))

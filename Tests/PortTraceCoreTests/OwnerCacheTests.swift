@@ -15,7 +15,9 @@ import Testing
     @Test func asksOnce() {
         let paths = Paths([5: "/a\"b"])
         var cache = makeCache(paths)
-        for _ in 0..<3 { #expect(json(cache.entry(for: OwnerKey(cgroupID: 5))) == #","cgroup":{"id":5,"path":"/a\"b"}"#) }
+        for _ in 0..<3 {
+            #expect(json(cache.entry(for: OwnerKey(cgroupID: 5))) == #","cgroup":{"id":5,"path":"/a\"b"}"#)
+        }
         #expect(json(cache.entry(for: OwnerKey(cgroupID: 0))) == "")
         #expect(paths.asked == 1)
     }
@@ -33,7 +35,9 @@ import Testing
         #expect(paths.asked == 3)
         cache.endInterval()
         paths.paths[5] = Array("/late".utf8)
-        for _ in 0..<5 { #expect(json(cache.entry(for: OwnerKey(cgroupID: 5))) == #","cgroup":{"id":5,"path":"/late"}"#) }
+        for _ in 0..<5 {
+            #expect(json(cache.entry(for: OwnerKey(cgroupID: 5))) == #","cgroup":{"id":5,"path":"/late"}"#)
+        }
         #expect(paths.asked == 4)
     }
 

@@ -55,11 +55,7 @@ struct DestinationNames {
             entry.text = text
         } else {
             var buffer = OutputBuffer()
-            buffer.append(",\"k8s\":{\"namespace\":\"")
-            name.namespace.withUnsafeBytes { buffer.append(escapedForJSON: $0) }
-            buffer.append(name.kind == .pod ? "\",\"pod\":\"" : "\",\"service\":\"")
-            name.name.withUnsafeBytes { buffer.append(escapedForJSON: $0) }
-            buffer.append("\"}")
+            buffer.append(name)
             entry.json = buffer.withBytes { Array($0) }
         }
         return entry

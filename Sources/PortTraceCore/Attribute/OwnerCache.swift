@@ -151,8 +151,9 @@ struct OwnerCache {
         guard let known = owners.names(ofContainer: owner.containerID, podUID: owner.podUID) else {
             return (names, false)
         }
-        let isWhole = names.complete(by: known)
-        return (names, isWhole)
+        let isSame = names.complete(by: known)
+        // A pod's names come before its container's.
+        return (names, isSame && (owner.containerID.isEmpty || !known.containerID.isEmpty))
     }
 
     private func place(of key: OwnerKey, path: [UInt8]?) -> TerminalText? {

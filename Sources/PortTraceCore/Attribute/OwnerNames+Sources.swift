@@ -18,6 +18,11 @@ extension OwnerNames {
         image = record.image
     }
 
+    /// A pod's.
+    public init(_ names: PodNames, uid: [UInt8]) {
+        (namespace, pod, podUID) = (names.namespace, names.pod, uid)
+    }
+
     /// Adds what is not known yet; what contradicts is of somebody else, and nothing of it is taken.
     ///
     /// - Returns: Whether it was of the same owner.

@@ -14,7 +14,8 @@ extension Failure {
         // What has its number on the wire, not the kernel's own counter.
         probe = key.tier < UInt8(PT_TIER_END.rawValue) ? Probe(rawValue: key.tier) : nil
         if probe == nil, key.tier != 0 || folding == .none { throw .tier(key.tier) }
-        attribution = key.attribution < UInt8(PT_ATTRIBUTION_END.rawValue) ? Attribution(rawValue: key.attribution) : nil
+        attribution =
+            key.attribution < UInt8(PT_ATTRIBUTION_END.rawValue) ? Attribution(rawValue: key.attribution) : nil
         if attribution == nil, key.attribution != 0 { throw .attribution(key.attribution) }
 
         let family = IPFamily(rawValue: key.family)

@@ -16,11 +16,13 @@ final class ContainerQueue: Sendable {
 
     private struct State {
         var questions: [Question] = []
+        var namespaces: Set<NamespaceIdentity> = []
         var isClosed = false
     }
 
     private let state = Mutex(State())
     private let cache = Mutex(ContainerCache())
+    private let changes = Atomic<UInt64>(0)
     /// Readable when names have come, or an answer, since it was read last.
     let news: Int32
     /// Readable from the end of the first pass.
@@ -58,6 +60,20 @@ final class ContainerQueue: Sendable {
         }
     }
 
+    /// Asks for the pod of a network namespace.
+    func ask(_ namespace: NamespaceIdentity) {
+        state.withLock { if $0.namespaces.count < Self.mostQuestions { $0.namespaces.insert(namespace) } }
+        eventfd_write(asked, 1)
+    }
+
+    /// The namespaces that are asked for.
+    func takeNamespaces() -> Set<NamespaceIdentity> {
+        state.withLock { state in
+            defer { state.namespaces = [] }
+            return state.namespaces
+        }
+    }
+
     func close() {
         state.withLock { $0.isClosed = true }
         eventfd_write(asked, 1)
@@ -65,7 +81,13 @@ final class ContainerQueue: Sendable {
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    func noteNews() { eventfd_write(news, 1) }
+    func noteNews() {
+        changes.add(1, ordering: .releasing)
+        eventfd_write(news, 1)
+    }
+
+    /// How often names have come.
+    var version: UInt64 { changes.load(ordering: .acquiring) }
 
     func takeNews() {
         var count: eventfd_t = 0

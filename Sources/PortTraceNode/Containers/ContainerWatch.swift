@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 public import PortTraceCore
 
@@ -7,6 +8,8 @@ public final class ContainerWatch {
     /// jansson recurses, up to ``JSONText/deepest`` levels.
     private static let stackBytes = 1 << 20
 
+    /// Which pod a network namespace belongs to; to be begun once there is somebody to identify them.
+    public let namespaces: PodNamespaces
     private let queue = ContainerQueue()
     private let hostRoot: String
     private var thread: WorkerThread?
@@ -14,6 +17,7 @@ public final class ContainerWatch {
     /// - Parameter hostRoot: Where the node's file system is seen, `/` for a process on the node itself.
     public init(hostRoot: String = "/") {
         self.hostRoot = hostRoot
+        namespaces = PodNamespaces(hostRoot: hostRoot)
     }
 
     deinit { close() }
@@ -27,9 +31,9 @@ public final class ContainerWatch {
     @discardableResult
     public func start() -> Bool {
         guard thread == nil, !queue.isClosed, HostFolder(root: hostRoot) != nil else { return thread != nil }
-        thread = WorkerThread(stackBytes: Self.stackBytes) { [queue, hostRoot] in
+        thread = WorkerThread(stackBytes: Self.stackBytes) { [queue, hostRoot, namespaces] in
             guard let root = HostFolder(root: hostRoot) else { return queue.notePassed() }
-            ContainerWorker(queue, root: root).run()
+            ContainerWorker(queue, namespaces, root: root).run()
         }
         return thread != nil
     }
@@ -67,6 +71,17 @@ public final class ContainerWatch {
     /// Constant time; from any of the pod's containers or its log directory.
     public func pod(ofUID uid: [UInt8]) -> PodNames? {
         queue.withCache { $0.pod(uid) }
+    }
+
+    /// Moves whenever more may be known than before.
+    public var version: UInt64 { queue.version &+ namespaces.version }
+
+    /// The pod that a network namespace belongs to, its UID and names; nil where there is no one pod, or it is not known
+    /// yet: then it is looked for, once a second at most.
+    public func pod(of namespace: NamespaceIdentity) -> (uid: [UInt8], names: PodNames)? {
+        if let pod = namespaces.pod(of: namespace) { return (pod.uid, pod.names) }
+        if namespaces.isToBeSought(namespace) { queue.ask(namespace) }
+        return nil
     }
 
     /// The containers that are there now, in no order.

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import PortTraceCore
 
@@ -8,6 +9,7 @@ final class ContainerWorker {
     private static let mostGroups = 64
 
     private let queue: ContainerQueue
+    private let namespaces: PodNamespaces
     let root: HostFolder
     private(set) var folders: [WatchedFolder]
     private(set) var inotify = Inotify()
@@ -19,8 +21,9 @@ final class ContainerWorker {
     private var needsArming = false
     private var hasNews = false
 
-    init(_ queue: ContainerQueue, root: HostFolder) {
+    init(_ queue: ContainerQueue, _ namespaces: PodNamespaces, root: HostFolder) {
         self.queue = queue
+        self.namespaces = namespaces
         self.root = root
         folders = WatchedFolder.all(of: root)
     }
@@ -41,6 +44,7 @@ final class ContainerWorker {
             if needsPass { pass() }
             if needsArming { arm() }
             for question in queue.takeQuestions() { answer(question) }
+            seek(queue.takeNamespaces())
             pending.retry()
             queue.withCache { $0.expire(now: KernelClock.monotonicNow()) }
         }
@@ -260,7 +264,7 @@ final class ContainerWorker {
 
     private func insert(_ id: ContainerID, _ record: ContainerRecord) {
         hasNews = true
-        queue.withCache { cache in
+        let inserted = queue.withCache { cache in
             var record = record
             // A question has told it.
             if record.podUID.isEmpty, let known = cache.record(id), known.namespace == record.namespace,
@@ -272,7 +276,9 @@ final class ContainerWorker {
                 (record.namespace, record.pod) = (names.namespace, names.pod)
             }
             cache.insert(id, record, now: KernelClock.monotonicNow())
+            return record
         }
+        namespaces.note(inserted)
     }
 
     private func insert(_ pod: PodLogName) {
@@ -281,6 +287,18 @@ final class ContainerWorker {
     }
 
     // MARK: - Answering
+
+    private func seek(_ wanted: Set<NamespaceIdentity>) {
+        if wanted.isEmpty { return }
+        hasNews = true
+        namespaces.seek(wanted) { owner in
+            let id = ContainerID(owner.containerID)
+            let record = id.flatMap { id in queue.withCache { $0.record(id) } }
+            let uid = owner.podUID.isEmpty ? record?.podUID ?? [] : owner.podUID
+            guard let names = findPod(uid) else { return nil }
+            return PodNamespaces.Pod(uid: uid, names: names)
+        }
+    }
 
     private func answer(_ question: ContainerQueue.Question) {
         hasNews = true

@@ -44,7 +44,8 @@ final class Stage {
         stream = EventStream(
             configuration,
             clock: Clock(utcOffsetNanoseconds: Int64.random(in: 0...1_900_000_000_000_000_000, using: &random)),
-            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions), report: { box.messages.append($0.message) })
+            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions),
+            report: { box.messages.append($0.message) })
         self.box = box
     }
 
