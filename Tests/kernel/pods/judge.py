@@ -7,6 +7,7 @@ from harness.reconcile import nanoseconds
 KINDS = ("connect_exhausted", "conntrack_table_full")
 BY_SOCKET = ("task", "socket", "tuple")
 BY_ADDRESS = ("netns", "address")
+WAITED = 0.05  # of packets that were queued: they are sent by interrupts, in the midst of others
 
 
 class Judge:

@@ -5,7 +5,7 @@ import time
 
 from robust.lab import case
 
-from .judge import Judge
+from .judge import WAITED, Judge
 
 ADDRESS = "10.88.1.1"
 OWNERS = 6
@@ -35,7 +35,7 @@ def moved(lab):
         lab.run(pod, "app", client, linger=0 if client.whole else SECONDS + 1)
         lab.end(pod)
     lab.unwatch()
-    judge = Judge(lab, graces=graces, unowned=0.005)  # packets that wait are sent by interrupts, in the midst of others
+    judge = Judge(lab, graces=graces, unowned=WAITED)
     by = collections.Counter()
     for event in lab.events[:-1]:
         by[event.get("attribution", "nothing")] += event["count"]

@@ -2,7 +2,7 @@
 
 from robust.lab import case
 
-from .judge import Judge
+from .judge import WAITED, Judge
 
 PER_SECOND = 100  # packets of the pod whose sockets are gone first
 PLACES = (("shop", "cart", "app"), ("shop", "cart", "proxy"), ("bank", "ledger", "app"), ("kube-system", "dns", "main"))
@@ -50,4 +50,4 @@ def late(lab):
     lab.open_gate()
     lab.finish()
     lab.unwatch()
-    return Judge(lab, unowned=0.005)
+    return Judge(lab, unowned=WAITED)
