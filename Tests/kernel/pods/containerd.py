@@ -97,6 +97,11 @@ class Containerd:
         command = ["ctr", "--address", self.socket, "--namespace", "k8s.io", "images", "import", archive]
         subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
 
+    @staticmethod
+    def pid(identity):
+        """The first process of a sandbox or container."""
+        return int((STATE / "io.containerd.runtime.v2.task/k8s.io" / identity / "init.pid").read_text())
+
     def remove_pods(self):
         for sandbox in self.cri.sandboxes():
             self.cri.call("StopPodSandbox", {1: sandbox})

@@ -7,13 +7,15 @@ from harness.reconcile import nanoseconds
 KINDS = ("connect_exhausted", "conntrack_table_full")
 BY_SOCKET = ("task", "socket", "tuple")
 BY_ADDRESS = ("netns", "address")
+WAITED = 0.05  # of packets that were queued: they are sent by interrupts, in the midst of others
 
 
 class Judge:
-    """One run's verdict. `graces`: port → (from, to) in nanoseconds in which a client's failures may have no name."""
+    """One run's verdict. `graces`: port → (from, to) in nanoseconds in which a client's failures may have no name.
+    `unowned`: the share of the refused packets that may have no tuple, as in track.judge."""
 
-    def __init__(self, lab, events=None, graces=None):
-        self.lab, self.graces = lab, graces or {}
+    def __init__(self, lab, events=None, graces=None, unowned=0.001):
+        self.lab, self.graces, self.unowned = lab, graces or {}, unowned
         self.names_matter = lab.options.check == "names"
         self.events = lab.events if events is None else events
         self.problems = collections.Counter()
@@ -111,6 +113,10 @@ class Judge:
         for kind in KINDS:
             if detail["totals"].get(kind, 0) != self.totals[kind]:
                 self.problem(f"totals.{kind} is {detail['totals'].get(kind)}, the lines' sum {self.totals[kind]}")
+        self.ownerless += detail.get("undecided", {}).get("conntrack_table_full", 0)
+        refused = sum(client.real for client in self.lab.clients if client.forwarded)
+        if self.ownerless > self.unowned * refused:
+            self.problem(f"{self.ownerless} of {refused} refused packets without a tuple")
 
     def check_counts(self):
         for client in self.lab.clients:
@@ -143,7 +149,7 @@ class Judge:
             "bound": 0,
             "lines": self.lines,
             "names": self.names(),
-            "notes": [*lab.notes, f"names: {self.names()}; {self.elsewhere} failures of others"],
+            "notes": [*lab.notes, f"names: {self.names()}; {self.elsewhere} failures of others, {self.ownerless} unclaimed"],
             "problems": problems,
         }
 

@@ -16,6 +16,7 @@ from .cri import ContainerSpec, PodSpec
 from .images import CLIENTS
 
 HELD = "32768 32775"  # the port range of a pod whose sandbox holds all of it
+PACKET = 43  # bytes on an Ethernet of a UDP packet that carries one
 FILLED = 24  # entries of a full table
 GATE = pathlib.Path("/run/porttrace-gate")  # a FIFO: who reads from it waits for open_gate()
 # What the runtimes and CNI write goes to memory, at its usual place.
@@ -130,12 +131,21 @@ class Lab(track.Lab):
             return f"/kubepods.slice/kubepods-burstable.slice/{slice_}/cri-containerd-{container.id}.scope"
         return f"/kubepods/burstable/pod{pod.uid}/{container.id}"
 
-    def run(self, pod, name, *clients, gated=False):
-        """Starts a container in which the clients run one after the other, `gated` only once the gate is open."""
+    def trickle(self, pod, packets_per_second):
+        """What the pod sends waits in it, so that the sockets may be gone when the node sees the packets."""
+        rate = f"{packets_per_second * 8 * PACKET}bit"
+        command = ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", 2 * PACKET, "limit", 10**6]
+        execute(["nsenter", f"--net=/proc/{self.containerd.pid(pod.sandbox)}/ns/net", *map(str, command)])
+
+    def run(self, pod, name, *clients, gated=False, linger=0):
+        """Starts a container in which the clients run one after the other, `gated` only once the gate is open; it stays
+        for `linger` seconds more."""
         command = clients[0].command
-        if gated or len(clients) > 1:
-            gate = ["cat /gate"] if gated else []
-            command = ["sh", "-c", "; ".join([*gate, *(" ".join(client.command) for client in clients)])]
+        if gated or linger or len(clients) > 1:
+            lines = ["cat /gate"] if gated else []
+            lines += [" ".join(client.command) for client in clients]
+            lines += [f"sleep {linger}"] if linger else []
+            command = ["sh", "-c", "; ".join(lines)]
         mounts = {"/gate": str(GATE)} if gated else {}
         container = self.cri.start_container(pod, ContainerSpec(name, CLIENTS, command, mounts))
         for client in clients:
@@ -149,11 +159,12 @@ class Lab(track.Lab):
         command = ["failing", "--count", count, "--comm", "pt-ports", "connect", f"{address}:{port}"]
         return self.client(name, "connect_exhausted", command, address, port)
 
-    def flows(self, name, count=0, seconds=0, held=True):
+    def flows(self, name, count=0, seconds=0, held=True, pause_us=200):
         """A client whose UDP packets the node's table refuses, all from one socket or each from a new one."""
         address, port = self.next_place()
-        limit = ["--seconds", seconds, "--pause-us", 2000] if seconds else ["--count", count, "--pause-us", 200]
-        command = ["flows", *limit, "--comm", "pt-flows", *(["--one"] if held else []), "udp", address, port]
+        limit = ["--seconds", seconds] if seconds else ["--count", count]
+        command = ["flows", *limit, "--pause-us", pause_us, "--comm", "pt-flows", *(["--one"] if held else [])]
+        command += ["udp", address, port]
         return self.client(name, "conntrack_table_full", command, address, port, whole=held)
 
     def client(self, name, kind, command, address, port, **options):

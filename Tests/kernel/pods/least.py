@@ -14,7 +14,7 @@ CAPABILITIES = {
     **{"SYS_ADMIN": 21, "SYS_RESOURCE": 24, "DAC_OVERRIDE": 1, "SYS_CHROOT": 18, "NET_ADMIN": 12, "SYSLOG": 34},
     **{"SYS_NICE": 23, "DAC_READ_SEARCH": 2, "SYS_PTRACE": 19, "BPF": 39, "PERFMON": 38},
 }
-COUNT = 20
+COUNT, PER_SECOND = 20, 40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +45,15 @@ def capabilities(lab):
     everything = grantable()
     if refused := CAPABILITIES.keys() - set(everything):
         lab.note(f"not to be had here: {', '.join(sorted(refused))}")
-    target = lab.pod("shop", "cart")
+    targets = lab.pod("shop", "cart"), lab.pod("shop", "slow")
+    lab.trickle(targets[1], PER_SECOND)
     work = {name: clients_of(lab, name) for name in ("", *everything)}
     lab.watch()
-    whole = attempt(lab, target, everything, work[""])
+    whole = attempt(lab, targets, everything, work[""])
     show(lab, f"with all {len(everything)}", whole, words=True)
     kept = set(everything)
     for name in everything:
-        report = attempt(lab, target, kept - {name}, work[name])
+        report = attempt(lab, targets, kept - {name}, work[name])
         missed = report.columns != whole.columns
         kept -= set() if missed else {name}
         show(lab, f"{'needs' if missed else 'not'} {name}", report, words=missed)
@@ -68,14 +69,17 @@ def show(lab, title, report, words):
 
 
 def clients_of(lab, title):
-    return [lab.ports(f"{title} ports", COUNT), lab.flows(f"{title} flows", COUNT)]
+    """The last one's sockets are gone when its packets are refused."""
+    flows = [lab.flows(f"{title} flows", COUNT), lab.flows(f"{title} closed", COUNT, held=False, pause_us=0)]
+    return [lab.ports(f"{title} ports", COUNT), *flows]
 
 
-def attempt(lab, target, names, clients):
+def attempt(lab, targets, names, clients):
     """One contained porttrace with these capabilities, over failures of its own."""
     inside = ContainedTrace(lab, f"least-{clients[0].port}", privileged=False, capabilities=tuple(sorted(names)))
     attached = inside.await_attached()
-    lab.run(target, f"app-{clients[0].port}", *clients)
+    lab.run(targets[0], f"app-{clients[0].port}", *clients[:2])
+    lab.run(targets[1], f"app-{clients[0].port}", clients[2], linger=2 * COUNT // PER_SECOND + 1)
     lab.finish()
     events = inside.stop() if attached else []
     words = tuple(line for line in inside.messages() if line.startswith("porttrace"))
@@ -96,7 +100,7 @@ class Table:
         self.lab, self.whole = lab, whole
 
     def result(self):
-        wanted = f"{2 * COUNT}/{2 * COUNT}"
+        wanted = f"{3 * COUNT}/{3 * COUNT}"
         problems = []
         if self.whole.counted != wanted:
             problems.append(f"with every capability: counted {self.whole.counted}")

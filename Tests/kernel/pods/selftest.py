@@ -108,6 +108,12 @@ class JudgeTests(unittest.TestCase):
         stranger = line(clients()[0], dst={"addr": "192.0.2.1", "port": 1})
         self.assert_told("none of the clients, but named", [*perfect(), stranger], last=summary(ports=20))
 
+    def test_packets_without_a_tuple_are_told_unless_few(self):
+        last = summary(flows=19)
+        last["detail"]["undecided"] = {"conntrack_table_full": 1}
+        self.assert_told("1 of 20 refused packets without a tuple", self.changed(1, count=9), last=last)
+        self.assertEqual(judged(self.changed(1, count=9), last=last, unowned=0.1).problems, {})
+
     def test_a_grace_allows_no_name_and_no_wrong_one(self):
         whole = {"graces": {FLOWS: (0, 2**63)}}
         nameless = self.changed(1, k8s=None, runtime=None, attribution=None, cgroup=None)

@@ -2,8 +2,9 @@
 
 from robust.lab import case
 
-from .judge import Judge
+from .judge import WAITED, Judge
 
+PER_SECOND = 100  # packets of the pod whose sockets are gone first
 PLACES = (("shop", "cart", "app"), ("shop", "cart", "proxy"), ("bank", "ledger", "app"), ("kube-system", "dns", "main"))
 
 
@@ -35,3 +36,18 @@ def pods(lab):
     lab.finish()
     lab.unwatch()
     return Judge(lab)
+
+
+@case
+def late(lab):
+    """Packets that outlive their sockets, of a pod that was there before porttrace: its address names it at once."""
+    lab.start()
+    pod = lab.pod("shop", "slow")
+    lab.trickle(pod, PER_SECOND)
+    client = lab.flows("sockets gone", 2 * PER_SECOND, held=False, pause_us=0)
+    lab.run(pod, "app", client, gated=True, linger=3)
+    lab.watch()
+    lab.open_gate()
+    lab.finish()
+    lab.unwatch()
+    return Judge(lab, unowned=WAITED)
