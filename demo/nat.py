@@ -1,18 +1,24 @@
 """Scene 2: one pod has spent the node's NAT range, another suffers.
 
-Four namespaces: two pods, crawler and orders; the node, which forwards for them and gives them one address and a few
-ports (nftables); and what lies outside, which knows that address alone. porttrace watches the cgroups of the pods.
+Four network namespaces: two pods, report and checkout; the node, which forwards for them and gives them one address
+and a few ports (nftables); and what lies outside, which knows that address alone. porttrace watches both pods.
 """
 
 import collections
 import os
 import re
 
-from scene import SceneSkipped, failures, say, serve, stop, watch
+from pods import Container, add_container
+from scene import SceneSkipped, failures, owner, say, serve, stop, watch
 from stage import NAME, DemoError
 
 SERVICE, OTHER, SILENT = "203.0.113.10:8080", "203.0.113.20:8080", "203.0.113.30:8080"
-PODS = {"crawler": "10.30.1.2", "orders": "10.30.2.2"}
+PODS = {
+    "report": Container("batch", "report-29381640-7hq2c", "export"),
+    "checkout": Container("shop", "checkout-7d9f6c8b5-kx2vq", "web"),
+}
+ADDRESSES = {"report": "10.30.1.2", "checkout": "10.30.2.2"}
+NAMESPACES = ",".join(container.namespace for container in PODS.values())
 NAT, OUTER = "192.0.2.1", "192.0.2.254"  # the node's address outside, and who is there
 RANGE = (40000, 40059)
 PORTS = RANGE[1] - RANGE[0] + 1  # under 128: the kernel tries every one before it gives up
@@ -35,13 +41,15 @@ TYPES = ("snat_exhausted", "conntrack_insert_failed")
 def build(stage):
     for place in ("outside", "node", *PODS):
         stage.add_namespace(place)
-    for group in ("outside", *PODS, "tools"):
+    for group in ("outside", "tools"):
         stage.add_cgroup(group)
+    for place, container in PODS.items():
+        add_container(stage, place, container)
     translate(stage)
     stage.set_sysctl("node", "net.ipv4.ip_forward", "1")
     stage.ip("node", f"link add outside type veth peer name node netns {NAME}-outside")
     stage.ip("node", f"address add {NAT}/24 dev outside", "link set outside up")
-    for pod, address in PODS.items():
+    for pod, address in ADDRESSES.items():
         gateway = address.rsplit(".", 1)[0] + ".1"
         stage.ip("node", f"link add {pod} type veth peer name eth0 netns {NAME}-{pod}")
         stage.ip("node", f"address add {gateway}/24 dev {pod}", f"link set {pod} up")
@@ -84,7 +92,7 @@ def entries(stage):
 def holders(stage):
     """Who holds the NAT ports towards the service: pod → how many."""
     held = collections.Counter()
-    names = {address: pod for pod, address in PODS.items()}
+    names = {address: pod for pod, address in ADDRESSES.items()}
     for entry in entries(stage):
         source, destination = re.findall(r"(?:src|dst)=(\S+)", entry)[:2]
         if destination == host(SERVICE) and "ESTABLISHED" in entry:
@@ -92,20 +100,20 @@ def holders(stage):
     return held
 
 
-def crawl(stage):
+def fetch_archive(stage):
     """As many slow downloads at once as the range has ports, of the one service."""
     with open(os.devnull, "wb") as nowhere:
         command = ("curl", "-s", "-Z", "--parallel-immediate", "--parallel-max", PORTS, "-o", os.devnull)
         pages = f"http://{SERVICE}/archive/[1-{PORTS}]"
-        crawler = stage.start(*command, pages, cgroup="crawler", place="crawler", stdout=nowhere, stderr=nowhere)
-    full = {"crawler": PORTS}
-    stage.wait_until(lambda: crawler.poll() is not None or holders(stage) == full, "crawler's downloads")
-    if crawler.poll() is not None:
-        raise DemoError(f"crawler's curl ended with status {crawler.returncode}")
+        report = stage.start(*command, pages, cgroup="report", place="report", stdout=nowhere, stderr=nowhere)
+    full = {"report": PORTS}
+    stage.wait_until(lambda: report.poll() is not None or holders(stage) == full, "report's downloads")
+    if report.poll() is not None:
+        raise DemoError(f"report's curl ended with status {report.returncode}")
 
 
-def order(stage):
-    """Requests of orders: to the service, to another beside it, and one to where nobody answers; those that failed."""
+def call(stage):
+    """Its requests: to the service, to another beside it, and one to where nobody answers; those that failed."""
     to_service, failed = [], dict.fromkeys((SERVICE, OTHER, SILENT), 0)
     to_silent = request(stage, SILENT, SHORT_S)
     for _ in range(REQUESTS):
@@ -120,65 +128,65 @@ def order(stage):
 def request(stage, server, limit_s):
     with open(os.devnull, "wb") as nowhere:
         command = ("curl", "-s", "--max-time", limit_s, f"http://{server}/")
-        return stage.start(*command, cgroup="orders", place="orders", stdout=nowhere, stderr=nowhere)
+        return stage.start(*command, cgroup="checkout", place="checkout", stdout=nowhere, stderr=nowhere)
 
 
 def ended(stage, process):
     """Whether the request timed out."""
     status = stage.finish(process, "curl")
     if status not in (ANSWERED, TIMED_OUT):
-        raise DemoError(f"orders' curl was to be answered or to time out, and ended with status {status}")
+        raise DemoError(f"checkout's curl was to be answered or to time out, and ended with status {status}")
     return status == TIMED_OUT
 
 
 def counted(stage):
     """(pod, destination, type) → failures, summed over porttrace's NDJSON lines."""
-    names = {stage.cgroup_path(pod): pod for pod in PODS}
     counts = collections.Counter()
     for event in failures():
         to = "{addr}:{port}".format(**event["dst"])
-        counts[names[event["cgroup"]["path"]], to, event["type"]] += event["count"]
+        counts[owner(stage, event, PODS), to, event["type"]] += event["count"]
     return counts
 
 
 def introduce():
+    report, checkout = (f"{container.full_pod:<29}" for container in PODS.values())
     say(f"""
 
         SCENE 2: A NAT RANGE SPENT
 
         Two pods behind a node, which sends both out from one address and {PORTS} ports (nftables: {SNAT}):
 
-          crawler    {PORTS} slow downloads at once from {SERVICE}, outside
-          orders     a short request to {SERVICE} now and then, as many to {OTHER},
-                     and one to {SILENT}, where nobody answers
+          {report}  {PORTS} slow downloads at once from {SERVICE}, outside
+          {checkout}  a short request to {SERVICE} now and then, as many to {OTHER},
+          {"":<29}  and one to {SILENT}, where nobody answers
 
-        crawler's downloads are under way. porttrace is watching both pods:
+        report's downloads are under way. porttrace is asked for --namespace {NAMESPACES}:
     """)
 
 
-def conclude(stage, held, failed, moved, counts):
-    exhausted = counts["orders", SERVICE, "snat_exhausted"]
+def conclude(held, failed, moved, counts):
+    exhausted = counts["checkout", SERVICE, "snat_exhausted"]
     total = sum(counts.values())
     races = f" ({total - exhausted} of them as races: it could not tell)" if exhausted < total else ""
     say(f"""
 
         What to see in it:
 
-          Who     {stage.cgroup_path("orders")} suffers: {failed[SERVICE]} of its {REQUESTS} requests to {SERVICE} timed out, and it
-                  holds {held["orders"]} connections there. curl can only say that it waited in vain.
-          Where   {SERVICE}: all {PORTS} NAT ports of {NAT} towards it are held, {held["crawler"]} of them by crawler
-                  (the node's /proc/net/nf_conntrack), which itself notices nothing.
-          Not     orders' {REQUESTS} requests to {OTHER}, through the same NAT: {failed[OTHER]} failed. The range counts
+          Who     {PODS["checkout"].full_name} suffers: {failed[SERVICE]} of its {REQUESTS} requests to {SERVICE}
+                  timed out, and it holds {held["checkout"]} connections there. curl can only say that it waited in vain.
+          Where   {SERVICE}: all {PORTS} NAT ports of {NAT} towards it are held, {held["report"]} of them by
+                  {PODS["report"].full_pod} (the node's /proc/net/nf_conntrack), which itself notices nothing.
+          Not     checkout's {REQUESTS} requests to {OTHER}, through the same NAT: {failed[OTHER]} failed. The range counts
                   for each destination anew.
           Not     its request to {SILENT}, which timed out too: NAT let it out, nobody answered.
-          Cure    in crawler: fewer connections, and used again. On the node: a wider range, or more NAT addresses.
+          Cure    in report: fewer connections, and used again. On the node: a wider range, or more NAT addresses.
 
         Reconciled: the node's own counter insert_failed rose by {moved}, porttrace counted {total}{races}. Both count packets:
         a request that gets no answer tries again after a second.
     """)
-    if (held["crawler"], failed) != (PORTS, {SERVICE: REQUESTS, OTHER: 0, SILENT: 1}):
+    if (held["report"], failed) != (PORTS, {SERVICE: REQUESTS, OTHER: 0, SILENT: 1}):
         raise DemoError(f"the scene went wrong: held {dict(held)}, failed {failed}")
-    strangers = [key for key in counts if key[:2] != ("orders", SERVICE) or key[2] not in TYPES]
+    strangers = [key for key in counts if key[:2] != ("checkout", SERVICE) or key[2] not in TYPES]
     if strangers or total != moved or not exhausted:
         raise DemoError(f"porttrace's counts {dict(counts)} are not what happened")
 
@@ -186,16 +194,16 @@ def conclude(stage, held, failed, moved, counts):
 def perform(stage, porttrace):
     build(stage)
     serve(stage, "outside")
-    crawl(stage)
+    fetch_archive(stage)
     before = insert_failed(stage)
     introduce()
-    watchers, said = watch(stage, porttrace, PODS)
+    watchers, said = watch(stage, porttrace, NAMESPACES)
     print(said, flush=True)
     if found := re.search(r"conntrack=(none.*?)(?: \w+=|$)", said, re.MULTILINE):
         stop(stage, watchers)
         raise SceneSkipped(f"porttrace cannot see conntrack here: {found[1]}")
-    failed = order(stage)
+    failed = call(stage)
     stage.pause(1)
     held, moved = holders(stage), insert_failed(stage) - before
     stop(stage, watchers)
-    conclude(stage, held, failed, moved, counted(stage))
+    conclude(held, failed, moved, counted(stage))

@@ -1,16 +1,25 @@
 """Scene 1: one service is out of source ports, its neighbour with the same load is not.
 
-Three namespaces: payments, a service that works; checkout, which opens a new connection to it for every request;
-catalog, which keeps its connections. porttrace watches the cgroups of the last two.
+Three pods of the shop: payments, a service that works; checkout, which opens a new connection to it for every request;
+catalog, which keeps its connections. porttrace watches the shop.
 """
 
 import os
 import re
 
-from scene import failures, say, serve, stop, watch
+from pods import NODE, Container, add_container
+from scene import failures, owner, say, serve, stop, watch
 from stage import NAME, WORK, DemoError
 
-SERVICE, CLOSED = "10.20.0.10:8080", "10.20.0.10:8081"
+NAMESPACE = "shop"
+PODS = {
+    "payments": Container(NAMESPACE, "payments-0", "api"),
+    "checkout": Container(NAMESPACE, "checkout-7d9f6c8b5-kx2vq", "web"),
+    "catalog": Container(NAMESPACE, "catalog-5c6d4f9b8-w7rzn", "web"),
+}
+
+ADDRESS = "10.20.0.10"
+SERVICE, CLOSED = f"{ADDRESS}:8080", f"{ADDRESS}:8081"
 CALLERS = {"checkout": 1, "catalog": 2}  # name → its subnet, 10.20.N.0/24
 PORTS = (32768, 33001)
 ROUNDS, REQUESTS, CONCURRENCY = 2, 1500, 20
@@ -19,12 +28,10 @@ EADDRNOTAVAIL_LOGGED = b"(99: Cannot assign requested address)"
 
 
 def build(stage):
-    stage.add_namespace("payments")
-    stage.add_cgroup("payments")
-    stage.ip("payments", f"address add {SERVICE.split(':')[0]}/32 dev lo")
+    for place, container in PODS.items():
+        stage.add_namespace(place)
+        add_container(stage, place, container)
     for caller, subnet in CALLERS.items():
-        stage.add_namespace(caller)
-        stage.add_cgroup(caller)
         connect(stage, caller, subnet)
         stage.set_sysctl(caller, "net.ipv4.ip_local_port_range", f"{PORTS[0]} {PORTS[1]}")
         stage.set_sysctl(caller, "net.ipv4.tcp_tw_reuse", "0")
@@ -41,7 +48,8 @@ def connect(stage, caller, subnet):
         "link set eth0 up",
         f"route add default via 10.20.{subnet}.1",
     )
-    stage.ip("payments", f"address add 10.20.{subnet}.1/24 dev {caller}", f"link set {caller} up")
+    addresses = (f"address add {address} dev {caller}" for address in (f"10.20.{subnet}.1/24", f"{ADDRESS}/32"))
+    stage.ip("payments", *addresses, f"link set {caller} up")
 
 
 def load(stage):
@@ -79,36 +87,38 @@ def call_closed_port(stage):
 
 
 def counted(stage):
-    """Failures by caller, summed over porttrace's NDJSON lines; a line of any other kind of failure counts too."""
-    counts = dict.fromkeys(CALLERS, 0)
-    names = {stage.cgroup_path(caller): caller for caller in CALLERS}
+    """Failures by pod, summed over porttrace's NDJSON lines; a line of any other kind of failure counts too."""
+    counts = dict.fromkeys(PODS, 0)
     for event in failures():
-        counts[names[event["cgroup"]["path"]]] += event["count"]
+        counts[owner(stage, event, PODS)] += event["count"]
     return counts
 
 
 def introduce():
     ports = PORTS[1] - PORTS[0] + 1
+    payments, checkout, catalog = (f"{container.full_pod:<29}" for container in PODS.values())
     say(f"""
         SCENE 1: SOURCE PORTS SPENT
 
-        Staged on this kernel, in throw-away namespaces and cgroups ({ports} source ports each, no tcp_tw_reuse):
+        Staged on this kernel: three pods, in throw-away network namespaces and cgroups ({ports} source ports each, no
+        tcp_tw_reuse), with the state that containerd would keep of them in {NODE}:
 
-          payments   a service at {SERVICE}
-          checkout   nginx in front of it, a new connection for every request
-          catalog    nginx in front of it, with keepalive; it also calls {CLOSED}, where nobody listens
+          {payments}  a service at {SERVICE}
+          {checkout}  nginx in front of it, a new connection for every request
+          {catalog}  nginx in front of it, with keepalive; it also calls {CLOSED}, where
+          {"":<29}  nobody listens
 
-        {ROUNDS * REQUESTS} requests to checkout, as many to catalog. porttrace is watching:
+        {ROUNDS * REQUESTS} requests to checkout, as many to catalog. porttrace is asked for --namespace {NAMESPACE}:
     """)
 
 
-def conclude(stage, unanswered, counts):
+def conclude(unanswered, counts):
     logged = (WORK / "checkout/error.log").read_bytes().count(EADDRNOTAVAIL_LOGGED)
     say(f"""
 
         What to see in it:
 
-          Who     {stage.cgroup_path("checkout")}: its nginx, and nothing else.
+          Who     {PODS["checkout"].full_name}: its nginx, and nothing else.
           Where   {SERVICE}: all {PORTS[1] - PORTS[0] + 1} ports towards it are held, mostly by closed connections in TIME_WAIT.
                   {unanswered["checkout"]} of its {ROUNDS * REQUESTS} customers got an error page.
           Not     catalog: as many requests, {unanswered["catalog"]} errors. One line in its configuration differs:
@@ -119,17 +129,17 @@ def conclude(stage, unanswered, counts):
     """)
     if not logged:
         raise DemoError("checkout never ran out of ports")
-    if counts != {"checkout": logged, "catalog": 0}:
+    if counts != {"checkout": logged, "catalog": 0, "payments": 0}:
         raise DemoError(f"porttrace's counts {counts} are not what happened")
 
 
 def perform(stage, porttrace):
     build(stage)
-    for name in ("payments", *CALLERS):
+    for name in PODS:
         serve(stage, name)
     introduce()
-    watchers, said = watch(stage, porttrace, CALLERS)
+    watchers, said = watch(stage, porttrace, NAMESPACE)
     print(said, flush=True)
     unanswered = load(stage)
     stop(stage, watchers)
-    conclude(stage, unanswered, counted(stage))
+    conclude(unanswered, counted(stage))

@@ -5,7 +5,8 @@ import pathlib
 import signal
 import sys
 
-from stage import WORK, DemoError
+from pods import NODE
+from stage import NAME, WORK, DemoError
 
 CONFIGURATION = pathlib.Path(__file__).resolve().parent / "nginx"
 EVENTS = WORK / "events"
@@ -30,18 +31,18 @@ def serve(stage, name):
         raise DemoError(f"nginx for {name} ended: {(folder / 'output').read_text()}{log.read_text()}")
 
 
-def watch(stage, porttrace, watched):
-    """Two porttraces on the cgroups of these names: one for the person at the terminal, one whose lines are counted.
+def watch(stage, porttrace, namespaces):
+    """Two porttraces on these Kubernetes namespaces: one for the person at the terminal, one whose lines are counted.
 
     They are attached; what the first said about that comes with them.
     """
-    cgroups = ",".join(stage.cgroup_path(name) for name in watched)
+    here = ("--cgroup", f"/{NAME}")  # whatever else fails on this machine
     watchers, messages = [], []
     with open(EVENTS, "wb") as lines:
         for form, output in (("text", sys.stdout), ("ndjson", lines)):
             messages.append(WORK / f"{form}.messages")
             with open(messages[-1], "wb") as errors:
-                command = (porttrace, "--cgroup", cgroups, "--output", form)
+                command = (porttrace, "--namespace", namespaces, "--host-root", NODE, *here, "--output", form)
                 watchers.append(stage.start(*command, cgroup="tools", stdout=output, stderr=errors))
     for watcher, said in zip(watchers, messages):
         stage.wait_until(lambda: "porttrace: attached" in said.read_text() or watcher.poll() is not None, "porttrace")
@@ -62,6 +63,15 @@ def failures():
     """The failures among porttrace's NDJSON lines."""
     events = map(json.loads, EVENTS.read_text().splitlines())
     return [event for event in events if event["type"] not in ("summary", "lost")]
+
+
+def owner(stage, event, containers):
+    """Whose failure it is: by its cgroup, where the demo has put the program. All names must be that container's."""
+    path = event.get("cgroup", {}).get("path")
+    found = [name for name in containers if stage.cgroup_path(name) == path]
+    if not found or any(event.get(field) != names for field, names in containers[found[0]].fields.items()):
+        raise DemoError(f"porttrace's line does not name the container that it is about: {json.dumps(event)}")
+    return found[0]
 
 
 def say(text):

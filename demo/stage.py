@@ -61,6 +61,7 @@ class Stage:
     def __init__(self, signals):
         self.signals = signals
         self.cgroups = cgroup2_mount() / NAME
+        self.cgroup_names = {}  # name → path below the demo's own cgroup
         self.processes = []
 
     def open(self):
@@ -72,9 +73,9 @@ class Stage:
     def clear(self):
         """Takes away whatever stands there, found by name and not from memory."""
         self.end_processes()
-        for group in (*self.cgroups.glob("*"), self.cgroups):
-            if group.is_dir():
-                group.rmdir()
+        for group in self.groups():
+            group.rmdir()
+        self.cgroup_names.clear()
         for line in run("ip", "netns", "list").splitlines():
             name = line.split()[0]
             if name.startswith(f"{NAME}-"):
@@ -98,18 +99,24 @@ class Stage:
         path = f"/proc/sys/{name.replace('.', '/')}"
         self.execute(place, "sh", "-c", 'echo "$1" >"$2"', "sh", value, path)
 
-    def add_cgroup(self, name):
-        (self.cgroups / name).mkdir()
+    def add_cgroup(self, name, path=None):
+        """A cgroup by a name of the demo's, and of that name where no path is given."""
+        self.cgroup_names[name] = path or name
+        (self.cgroups / self.cgroup_names[name]).mkdir(parents=True)
 
     def cgroup_path(self, name):
         """As porttrace shows it: from the hierarchy's root."""
-        return f"/{NAME}/{name}"
+        return f"/{NAME}/{self.cgroup_names[name]}"
+
+    def groups(self):
+        """The demo's cgroups that are there, the innermost first."""
+        return [pathlib.Path(group) for group, _, _ in os.walk(self.cgroups, topdown=False)]
 
     # Processes
 
     def start(self, *command, cgroup, place=None, **streams):
         """Starts the command in the cgroup and, with a place, in its network namespace."""
-        procs = self.cgroups / cgroup / "cgroup.procs"
+        procs = self.cgroups / self.cgroup_names[cgroup] / "cgroup.procs"
         if place:
             command = ("ip", "netns", "exec", f"{NAME}-{place}", *command)
         process = subprocess.Popen(
@@ -142,8 +149,8 @@ class Stage:
 
     def running(self):
         found = []
-        for procs in self.cgroups.glob("*/cgroup.procs"):
-            found += map(int, procs.read_text().split())
+        for group in self.groups():
+            found += map(int, (group / "cgroup.procs").read_text().split())
         return found
 
     def end_processes(self):
