@@ -218,9 +218,9 @@ __noinline u64 net_of_address(u64 packet, u64 table)
 		struct net *net = (void *)owner->net;
 
 		several = owner->several && owner->several >= state->address_walk_done;
-		/* The address may have moved since the walk. */
+		/* The address may have moved since the walk. The host's own names nobody. */
 		if (!several && is_net(net, state) && BPF_CORE_READ(net, hash_mix) == owner->hash_mix &&
-		    (owner->net == peer ||
+		    (owner->net == peer || owner->net == state->host_net || owner->net == state->own_net ||
 		     has_address(owner->net, cpu->address.halves[0], cpu->address.halves[1], true)))
 			return owner->net;
 	}

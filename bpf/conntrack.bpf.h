@@ -258,8 +258,10 @@ int BPF_PROG(conntrack_namespace, u64 descriptor)
 	return state && is_net(net, state) ? BPF_CORE_READ(net, hash_mix) : 0;
 }
 
-/* An address, IPv4 as v4-mapped, by its halves as they lie in memory: 1, and the first of pt_peeks is the namespace that has
- * it, and that no other had at the last walk; else 0. */
+/*
+ * An address, IPv4 as v4-mapped, by its halves as they lie in memory. 1: the first of pt_peeks is the namespace that has
+ * it, and no other had it at the last walk; 2: likewise, of the host or the loader; else 0.
+ */
 SEC("raw_tp")
 int BPF_PROG(conntrack_whose, u64 first, u64 second)
 {
@@ -274,7 +276,11 @@ int BPF_PROG(conntrack_whose, u64 first, u64 second)
 		return 0;
 	struct net *net = (void *)owner->net;
 	u32 mix = BPF_CORE_READ(net, hash_mix);
-	if (!is_net(net, state) || mix != owner->hash_mix || !has_address(owner->net, first, second, false))
+	if (!is_net(net, state) || mix != owner->hash_mix)
+		return 0;
+	if (owner->net == state->host_net || owner->net == state->own_net)
+		return 2;
+	if (!has_address(owner->net, first, second, false))
 		return 0;
 	row->key.hash_mix = mix;
 	row->netns_id = BPF_CORE_READ(net, ns.inum);

@@ -270,6 +270,31 @@ static __always_inline bool tells_owner(struct kernfs_node *kn)
 	return kn && kernfs_parent(kn);
 }
 
+/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. */
+__noinline int is_service(u64 node)
+{
+	const char *name = BPF_CORE_READ((struct kernfs_node *)node, name);
+	char start[64];
+	u64 end = 0;
+
+	long length = bpf_probe_read_kernel_str(start, sizeof(start), name);
+	if (length > (long)sizeof(end))
+		bpf_probe_read_kernel(&end, sizeof(end), name + length - 1 - sizeof(end));
+	return end == 0x656369767265732e; /* ".service" */
+}
+
+/*
+ * Whether the cgroup in v2 says less than the namespace that has the address. Where containers are in v1, runtimes may
+ * leave them where they are themselves in v2: in a service's cgroup.
+ */
+static __always_inline bool may_hide_container(struct pt_cpu *cpu, struct kernfs_node *kn)
+{
+	u32 zero = 0;
+	struct pt_control *control = bpf_map_lookup_elem(&pt_control, &zero);
+
+	return control && control->v1 && cpu->key.owner_netns_id && is_service((u64)kn);
+}
+
 /* The owner of a socket as that of the packet. */
 __noinline int fill_sender(u64 socket, u32 attribution, u32 program)
 {
@@ -280,8 +305,7 @@ __noinline int fill_sender(u64 socket, u32 attribution, u32 program)
 	struct kernfs_node *kn = socket_cgroup((void *)socket);
 	bool is_held = task_holds(socket);
 
-	/* Of a container in cgroup v1: the namespace says more than the root of v2. */
-	if (attribution == PT_ATTRIBUTION_TUPLE && !is_held && !tells_owner(kn))
+	if (attribution == PT_ATTRIBUTION_TUPLE && !is_held && (!tells_owner(kn) || may_hide_container(cpu, kn)))
 		return 0;
 	cpu->key.attribution = attribution;
 	if (is_held)
@@ -375,7 +399,8 @@ __noinline int fill_flow_owner(u64 packet, u64 transport, u64 table, u32 program
 		return 0;
 	if (found->connected == 1 || (!found->connected && found->fitting == 1)) {
 		fill_sender((u64)found->only, PT_ATTRIBUTION_TUPLE, program);
-	} else if (!found->mixed && tells_owner(found->cgroup)) { /* a group that shares the port, of one owner */
+	} else if (!found->mixed && tells_owner(found->cgroup) &&
+		   !may_hide_container(cpu, found->cgroup)) { /* a group that shares the port, of one owner */
 		key->attribution = PT_ATTRIBUTION_TUPLE;
 		fill_cgroup(key, found->cgroup, 0, program);
 	}

@@ -81,12 +81,15 @@ public final class ConntrackAudit {
     private static let patience: Int64 = 500_000_000
 
     /// Learns what addresses there are, if that was last done long ago. To be called at least as often as that.
-    public func refresh() throws(ProbeError) {
-        guard Self.now() - refreshed >= Self.freshness else { return }
+    ///
+    /// - Returns: Whether it was done.
+    public func refresh() throws(ProbeError) -> Bool {
+        guard Self.now() - refreshed >= Self.freshness else { return false }
         try ProbeError.wrapping { () throws(BPFError) in
             try learn()
             try walkAddresses()
         }
+        return true
     }
 
     /// Walks, and gives what nobody has claimed for two flushes.
@@ -113,11 +116,14 @@ public final class ConntrackAudit {
     /// Tells network namespaces by their files, on any thread, for as long as the session lives.
     public var namespaceFiles: NamespaceFiles { NamespaceFiles(program: programs[.namespace]!) }
 
-    /// The network namespace that has an address; nil where none has, or several had at the last walk.
-    public func namespace(at address: IPAddress) -> NamespaceIdentity? {
+    /// Whose an address is at this moment; unknown also where several had it at the last walk.
+    public func place(of address: IPAddress) -> AddressPlace {
         let low = address.family == .ipv4 ? 0xffff_0000_0000 | address.low : address.low
-        guard (try? run(.whose, [address.high.bigEndian, low.bigEndian])) == 1 else { return nil }
-        return NamespaceIdentity(inode: peeks[0].netns_id, mix: peeks[0].key.hash_mix)
+        switch try? run(.whose, [address.high.bigEndian, low.bigEndian]) {
+        case 1: return .namespace(NamespaceIdentity(inode: peeks[0].netns_id, mix: peeks[0].key.hash_mix))
+        case 2: return .host
+        default: return .unknown
+        }
     }
 
     // MARK: Walks

@@ -18,6 +18,16 @@ struct NamesList {
         return file.addresses
     }
 
+    /// The same while the stream waits: of a regular file alone, which keeps nobody waiting.
+    func readAgain() throws(ProbeError) -> NamedAddresses {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw failure() }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw ProbeError("--names \(path): no regular file", hint: "it cannot be read again, the names stay")
+        }
+        return try read()
+    }
+
     private func bytes() throws(ProbeError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw failure() }

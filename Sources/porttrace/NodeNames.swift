@@ -40,15 +40,18 @@ final class NodeNames: OwnerSource {
     var version: UInt64 { containers.version }
 
     func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? {
-        if !id.isEmpty, let record = containers.record(ofContainer: id) { return OwnerNames(record) }
+        var known = id.isEmpty ? nil : containers.record(ofContainer: id)
+        if let known, podUID.isEmpty || !known.pod.isEmpty { return OwnerNames(known) }
         containers.look(for: id.isEmpty ? nil : id, podUID: podUID)
-        guard let pod = containers.pod(ofUID: podUID) else { return nil }
-        return OwnerNames(pod, uid: podUID)
+        guard let pod = containers.pod(ofUID: podUID) else { return known.map { OwnerNames($0) } }
+        known?.namespace = pod.namespace
+        known?.pod = pod.pod
+        return known.map { OwnerNames($0) } ?? OwnerNames(pod, uid: podUID)
     }
 
     func names(of namespace: NamespaceIdentity) -> OwnerNames? {
         containers.pod(of: namespace).map { OwnerNames($0.names, uid: $0.uid) }
     }
 
-    func namespace(at address: IPAddress) -> NamespaceIdentity? { conntrack?.namespace(at: address) }
+    func place(of address: IPAddress) -> AddressPlace { conntrack?.place(of: address) ?? .unknown }
 }

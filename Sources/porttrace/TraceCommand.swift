@@ -78,7 +78,7 @@ final class TraceCommand {
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             wait()
-            try session.conntrack?.refresh()
+            if try session.conntrack?.refresh() ?? false { stream.forgetDestinations() }
             try readSamples()
             if interrupts.reloadIsDue {
                 interrupts.reloadIsDue = false
@@ -119,7 +119,7 @@ final class TraceCommand {
     /// Reads the user's names again; where that fails the old ones stay.
     private func reload() {
         do {
-            if let namesList { stream.addresses = try namesList.read() }
+            if let namesList { stream.addresses = try namesList.readAgain() }
         } catch {
             StandardError.write(line: error.description)
         }

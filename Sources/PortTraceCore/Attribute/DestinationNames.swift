@@ -1,7 +1,7 @@
-/// The names of destinations, ready to be written: from the user's list, else of the pod of this node that has the
-/// address.
+/// The names of destinations, ready to be written: of the pod of this node that has the address, else from the user's
+/// list.
 ///
-/// Bounded, and forgotten at the end of each interval: addresses move.
+/// Bounded, and to be forgotten now and then: addresses move.
 struct DestinationNames {
     struct Entry {
         /// `,"k8s":{…}`; empty in text mode, and where nothing is known.
@@ -28,7 +28,7 @@ struct DestinationNames {
         self.forTerminal = forTerminal
     }
 
-    mutating func endInterval() {
+    mutating func forget() {
         if !entries.isEmpty { entries.removeAll(keepingCapacity: true) }
     }
 
@@ -46,7 +46,7 @@ struct DestinationNames {
     }
 
     private func makeEntry(_ address: IPAddress, _ port: UInt16) -> Entry {
-        guard let name = addresses.name(of: address, port: port) ?? localPod(at: address) else { return Entry() }
+        guard let name = localPod(at: address) ?? addresses.name(of: address, port: port) else { return Entry() }
         var entry = Entry()
         if forTerminal {
             var text = TerminalText(escaping: name.namespace)
@@ -62,7 +62,7 @@ struct DestinationNames {
     }
 
     private func localPod(at address: IPAddress) -> NamedAddress? {
-        guard let namespace = owners.namespace(at: address), let names = owners.names(of: namespace),
+        guard case .namespace(let namespace) = owners.place(of: address), let names = owners.names(of: namespace),
             !names.namespace.isEmpty, !names.pod.isEmpty
         else { return nil }
         return NamedAddress(.pod, namespace: names.namespace, name: names.pod)

@@ -24,14 +24,19 @@ struct NameCaches {
     /// was for, after destination NAT where there was one.
     func nameByAddress(_ failure: inout Failure) {
         guard failure.type.isConntrack, failure.direction == .inbound, !failure.hasOwner,
-            let address = failure.backend?.address ?? failure.destination, addresses.pod(at: address) != nil
+            let address = failure.backend?.address ?? failure.destination, addresses.pod(at: address) != nil,
+            owners.isElsewhere(address)
         else { return }
         failure.attribution = .address
         failure.ownerAddress = address
     }
 
+    /// Addresses may have moved since they were looked up.
+    mutating func forgetDestinations() {
+        destinations.forget()
+    }
+
     mutating func endInterval() {
         owners.endInterval()
-        destinations.endInterval()
     }
 }

@@ -100,6 +100,7 @@ struct OwnerCache {
         while count > 0, count == OwnerCache.mostEntries || bytes + entry.bytes > OwnerCache.mostBytes {
             positions[entries[oldest].key] = nil
             bytes -= entries[oldest].bytes
+            entries[oldest] = nobody
             oldest = (oldest + 1) % OwnerCache.mostEntries
             count -= 1
         }
@@ -115,6 +116,9 @@ struct OwnerCache {
         last = (entry.key, position)
         return entry
     }
+
+    /// Whether an address is nobody's on this node, as far as is known.
+    func isElsewhere(_ address: IPAddress) -> Bool { owners.place(of: address) == .unknown }
 
     // MARK: One owner
 
@@ -140,8 +144,8 @@ struct OwnerCache {
     /// - Returns: The names as far as they are known, and whether there are no more to be expected.
     private func names(of key: OwnerKey, path: [UInt8]?) -> (OwnerNames?, isWhole: Bool) {
         if let namespace = key.namespace {
-            let names = owners.names(of: namespace)
-            return (names.map { $0.ofPod }, names != nil)
+            // It may turn out that another pod has it too.
+            return (owners.names(of: namespace).map { $0.ofPod }, false)
         }
         if let address = key.address { return (addresses.pod(at: address), true) }
         guard let path else { return (nil, true) }
@@ -152,8 +156,10 @@ struct OwnerCache {
             return (names, false)
         }
         let isSame = names.complete(by: known)
-        // A pod's names come before its container's.
-        return (names, isSame && (owner.containerID.isEmpty || !known.containerID.isEmpty))
+        // A pod's names may come before its container's, or after.
+        let hasContainer = owner.containerID.isEmpty || !known.containerID.isEmpty
+        let hasPod = owner.podUID.isEmpty || !names.pod.isEmpty
+        return (names, isSame && hasContainer && hasPod)
     }
 
     private func place(of key: OwnerKey, path: [UInt8]?) -> TerminalText? {

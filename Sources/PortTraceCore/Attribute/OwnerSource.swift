@@ -14,6 +14,16 @@ public protocol OwnerSource {
     /// The names of the one pod whose network namespace it is; nil where there is none, or it is not known yet.
     func names(of namespace: NamespaceIdentity) -> OwnerNames?
 
-    /// The network namespace that has an address at this moment; nil where none has, several have, or it is not known.
-    func namespace(at address: IPAddress) -> NamespaceIdentity?
+    /// Whose an address is at this moment.
+    func place(of address: IPAddress) -> AddressPlace
+}
+
+/// Where on this node an address is.
+public enum AddressPlace: Equatable, Sendable {
+    /// In that network namespace.
+    case namespace(NamespaceIdentity)
+    /// In the host's own.
+    case host
+    /// In none, in several, or that is not known.
+    case unknown
 }

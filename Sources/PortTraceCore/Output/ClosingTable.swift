@@ -25,6 +25,13 @@ struct ClosingTable {
         var count: UInt64
         /// Some of the pair's failures may be in the rest.
         var isAtLeast: Bool
+        /// The names of the destination when it failed, the last that were known.
+        var destination: TerminalText?
+
+        mutating func add(_ more: UInt64, _ names: TerminalText?) {
+            count += more
+            if let names { destination = names }
+        }
     }
 
     private static let mostPairs = 4_096
@@ -33,12 +40,12 @@ struct ClosingTable {
     private var dropped: UInt64 = 0
 
     /// Adds failures.
-    mutating func insert(_ failure: Failure, count: UInt64) {
+    mutating func insert(_ failure: Failure, count: UInt64, destination: TerminalText?) {
         let pair = Pair(
             type: failure.type, folding: failure.folding, isKernels: failure.isKernels,
             owner: failure.owner, comm: failure.process?.comm,
             destination: failure.destination, port: failure.destinationPort)
-        totals[pair, default: Total(count: 0, isAtLeast: dropped > 0)].count += count
+        totals[pair, default: Total(count: 0, isAtLeast: dropped > 0)].add(count, destination)
         if totals.count > ClosingTable.mostPairs { trim() }
     }
 
@@ -64,7 +71,7 @@ struct ClosingTable {
             let destination =
                 pair.folding == .none
                 ? TextLayout.endpoint(
-                    pair.destination, pair.port, names: names.destinations.entry(for: pair.destination, pair.port).text)
+                    pair.destination, pair.port, names: total.destination)
                 : TerminalText("(map full)")
             let count = TerminalText((total.isAtLeast ? "≥" : "") + "\(total.count)")
             rows.append([TerminalText("\(pair.type.words)"), count, owner, destination])

@@ -89,6 +89,11 @@ public final class EventStream {
         text = TextOutput(each: configuration.each, colour: configuration.colour)
     }
 
+    /// To be called each second: addresses of pods may have moved since they were looked up.
+    public func forgetDestinations() {
+        names.forgetDestinations()
+    }
+
     // MARK: Records in
 
     /// Takes a record of the ring buffer: one failure, shown at once where it passes.
@@ -192,7 +197,7 @@ public final class EventStream {
         case .ndjson:
             lines.append(
                 failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [], to: &output)
-        case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time))
+        case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time), destination: nil)
         }
     }
 
@@ -307,7 +312,8 @@ public final class EventStream {
                 failure, count: count, first: clock.utc(monotonic: first),
                 last: count > 1 ? clock.utc(monotonic: max(first, last)) : nil, owner: owner.json,
                 destination: names.destination(of: failure).json, to: &output)
-        case .text: text.collect(failure, count: count, time: first)
+        case .text:
+            text.collect(failure, count: count, time: first, destination: names.destination(of: failure).text)
         }
     }
 

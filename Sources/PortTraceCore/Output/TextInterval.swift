@@ -9,6 +9,8 @@ struct TextInterval {
         var count: UInt64
         /// CLOCK_MONOTONIC, nanoseconds; 0 unknown.
         var time: UInt64
+        /// The names of its destination; nil where they are not known.
+        var destination: TerminalText?
     }
 
     /// What gets one line together.

@@ -37,13 +37,14 @@ struct TextOutput {
     mutating func append(
         _ sample: Sample, at time: Int64, names: inout NameCaches, to output: inout OutputBuffer
     ) {
+        let destination = names.destination(of: sample.failure).text
         layout.append(
-            sample.failure, count: 1, at: time, owner: names.owner(of: sample.failure),
-            destination: names.destination(of: sample.failure).text, to: &output)
+            sample.failure, count: 1, at: time, owner: names.owner(of: sample.failure), destination: destination,
+            to: &output)
         linesShown += 1
         printed.insert(sample)
         interval.insertShown(sample.failure)
-        table.insert(sample.failure, count: 1)
+        table.insert(sample.failure, count: 1, destination: destination)
     }
 
     /// How many of a row's failures have not been shown.
@@ -59,10 +60,13 @@ struct TextOutput {
 
     /// Takes failures that passed; the interval's end shows them.
     ///
-    /// - Parameter time: of the first of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
-    mutating func collect(_ failure: Failure, count: UInt64, time: UInt64) {
-        interval.insert(TextInterval.Candidate(failure: failure, count: count, time: time))
-        table.insert(failure, count: count)
+    /// - Parameters:
+    ///   - time: of the first of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    ///   - destination: the names of their destination; nil where they are not known.
+    mutating func collect(_ failure: Failure, count: UInt64, time: UInt64, destination: TerminalText?) {
+        interval.insert(
+            TextInterval.Candidate(failure: failure, count: count, time: time, destination: destination))
+        table.insert(failure, count: count, destination: destination)
     }
 
     /// Takes what was lost; the interval's end shows it.
@@ -92,7 +96,7 @@ struct TextOutput {
         for line in ended.lines {
             layout.append(
                 line.failure, count: line.count, at: utc(line.time), owner: names.owner(of: line.failure),
-                destination: names.destination(of: line.failure).text, to: &output)
+                destination: line.destination, to: &output)
         }
         for (type, rest) in ended.rest {
             layout.append(

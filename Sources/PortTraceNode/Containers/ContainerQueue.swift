@@ -81,8 +81,9 @@ final class ContainerQueue: Sendable {
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
-    func noteNews() {
-        changes.add(1, ordering: .releasing)
+    /// - Parameter isMore: Whether any names have come; else it is an answer that there are none.
+    func noteNews(isMore: Bool) {
+        if isMore { changes.add(1, ordering: .releasing) }
         eventfd_write(news, 1)
     }
 

@@ -13,6 +13,7 @@ public final class ContainerWatch {
     private let queue = ContainerQueue()
     private let hostRoot: String
     private var thread: WorkerThread?
+    private var sought = SoughtOwners()
 
     /// - Parameter hostRoot: Where the node's file system is seen, `/` for a process on the node itself.
     public init(hostRoot: String = "/") {
@@ -54,11 +55,14 @@ public final class ContainerWatch {
     /// - Parameters:
     ///   - id: 64 hexadecimal digits in lower case, nothing else is looked for; nil: only the pod.
     ///   - podUID: as the API has it, with `-`; empty where it is not known.
-    /// - Returns: Whether it will be looked for: not while 1,024 wait already.
+    /// - Returns: Whether it will be looked for: not while 1,024 wait already, nor again within a second, then two, then
+    ///   four, up to a minute.
     @discardableResult
     public func look(for id: [UInt8]?, podUID: [UInt8] = []) -> Bool {
         let container = id.flatMap { ContainerID($0) }
-        guard podUID.isName(NameLimit.podUID), container != nil || !podUID.isEmpty else { return false }
+        guard podUID.isName(NameLimit.podUID), container != nil || !podUID.isEmpty,
+            sought.mayAsk(SoughtOwner(id: container, podUID: podUID), at: KernelClock.monotonicNow())
+        else { return false }
         return queue.ask(ContainerQueue.Question(id: container, podUID: podUID))
     }
 

@@ -7,6 +7,8 @@ internal import PortTraceCore
 final class ContainerWorker {
     /// Groups of containers (containerd's namespaces) in one folder.
     private static let mostGroups = 64
+    /// Nanoseconds between looks for folders that questions ask for.
+    private static let armingPause: Int64 = 1_000_000_000
 
     private let queue: ContainerQueue
     private let namespaces: PodNamespaces
@@ -20,6 +22,9 @@ final class ContainerWorker {
     private var needsPass = false
     private var needsArming = false
     private var hasNews = false
+    private var hasAnswered = false
+    /// When a question last led to a look for folders that were not there.
+    private var lastArmed = Int64.min / 2
 
     init(_ queue: ContainerQueue, _ namespaces: PodNamespaces, root: HostFolder) {
         self.queue = queue
@@ -53,8 +58,8 @@ final class ContainerWorker {
     }
 
     private func tell() {
-        if hasNews { queue.noteNews() }
-        hasNews = false
+        if hasNews || hasAnswered { queue.noteNews(isMore: hasNews) }
+        (hasNews, hasAnswered) = (false, false)
     }
 
     // MARK: - Watching
@@ -293,7 +298,7 @@ final class ContainerWorker {
     /// - Parameter wanted: nil: all namespaces that are not known.
     private func seek(_ wanted: Set<NamespaceIdentity>?) {
         if let wanted, wanted.isEmpty { return }
-        hasNews = true
+        hasAnswered = true
         namespaces.seek(wanted) { owner in
             let id = ContainerID(owner.containerID)
             let record = id.flatMap { id in queue.withCache { $0.record(id) } }
@@ -304,9 +309,11 @@ final class ContainerWorker {
     }
 
     private func answer(_ question: ContainerQueue.Question) {
-        hasNews = true
-        if find(question) || !arm() { return }
-        _ = find(question)
+        hasAnswered = true
+        let now = KernelClock.monotonicNow()
+        if find(question) || now - lastArmed < Self.armingPause { return }
+        lastArmed = now
+        if arm() { _ = find(question) }
     }
 
     /// - Returns: Whether the container's names are known now, or the pod's where that is the question.
@@ -330,10 +337,8 @@ final class ContainerWorker {
         let links = folders.first { if case .links = $0.role { $0.isThere } else { false } }
         if let opened = links?.opened(in: root), let record = KubeletLogs.record(id, in: opened) {
             insert(id, record)
-        } else if let names = findPod(uid) {
-            var record = ContainerRecord(id: id.digits, runtime: nil, source: .logs)
-            (record.namespace, record.pod, record.podUID) = (names.namespace, names.pod, uid)
-            insert(id, record)
+        } else {
+            _ = findPod(uid)
         }
     }
 

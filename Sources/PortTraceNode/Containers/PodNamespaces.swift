@@ -14,13 +14,19 @@ public final class PodNamespaces: Sendable {
         var hosts: Set<NamespaceIdentity> = []
         /// What came before there was anybody to identify namespaces.
         var waiting: [ContainerRecord] = []
-        /// Nil: several have it.
-        var pods: [NamespaceIdentity: Pod?] = [:]
+        var pods: [NamespaceIdentity: Entry] = [:]
         /// The keys of `pods`, the oldest first.
         var order: [NamespaceIdentity] = []
         /// When each was last looked for among the processes; CLOCK_MONOTONIC, nanoseconds.
         var sought: [NamespaceIdentity: Int64] = [:]
         var version: UInt64 = 0
+    }
+
+    private struct Entry {
+        /// Nil: several have it.
+        var pod: Pod?
+        /// By the runtime's own word, not by processes.
+        var isSure: Bool
     }
 
     /// A pod by what it is called.
@@ -30,14 +36,20 @@ public final class PodNamespaces: Sendable {
     }
 
     private static let most = 16_384
+    /// Containers that are kept until it begins.
+    private static let mostWaiting = 1_024
     /// Nanoseconds after which a namespace is looked for again.
     private static let patience: Int64 = 1_000_000_000
 
     private let state = Mutex(State())
     private let proc: String
+    /// Where the host's mounts may be seen, the best first.
+    private let roots: [String]
 
     init(hostRoot: String) {
         proc = NodeProc.path(hostRoot: hostRoot)
+        // Those of process 1 are the host's, also where this process has others.
+        roots = ["\(proc)/1/root", hostRoot] + (proc == "/proc" ? ["/"] : [])
     }
 
     /// Begins, with what has come until now.
@@ -56,8 +68,11 @@ public final class PodNamespaces: Sendable {
 
     /// Constant time; nil where it is not known, or there is no one pod.
     func pod(of namespace: NamespaceIdentity) -> Pod? {
-        state.withLock { $0.pods[namespace] ?? nil }
+        state.withLock { $0.pods[namespace]?.pod }
     }
+
+    /// Whether any is known.
+    var isEmpty: Bool { state.withLock { $0.pods.isEmpty } }
 
     /// Whether to look for it among the processes: it is not known, nor the host's, nor was it looked for lately.
     func isToBeSought(_ namespace: NamespaceIdentity) -> Bool {
@@ -79,28 +94,42 @@ public final class PodNamespaces: Sendable {
             !record.netnsPath.starts(with: "/proc/".utf8)
         else { return }
         let identify = state.withLock { state -> Identify? in
-            if state.identify == nil, state.waiting.count < Self.most { state.waiting.append(record) }
+            if state.identify == nil, state.waiting.count < Self.mostWaiting { state.waiting.append(record) }
             return state.identify
         }
-        // The host's mounts are those of process 1, also where this process has others.
-        let path = "\(proc)/1/root" + String(decoding: record.netnsPath, as: UTF8.self)
-        guard let identify, let namespace = Self.identity(path, identify) else { return }
+        guard let identify, let namespace = identity(mountedAt: record.netnsPath, identify) else { return }
         let names = PodNames(namespace: record.namespace, pod: record.pod)
-        insert(Pod(uid: record.podUID, names: names), namespace)
+        insert(Pod(uid: record.podUID, names: names), namespace, isSure: true)
     }
 
-    private func insert(_ pod: Pod, _ namespace: NamespaceIdentity) {
+    private func identity(mountedAt path: [UInt8], _ identify: Identify) -> NamespaceIdentity? {
+        let resolve = UInt64(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        for root in roots {
+            let folder = open(root, linux_o_path | O_DIRECTORY | O_CLOEXEC)
+            guard folder >= 0 else { continue }
+            defer { close(folder) }
+            let descriptor = linux_open_below(
+                folder, String(decoding: path, as: UTF8.self), linux_o_path, resolve)
+            guard descriptor >= 0 else { continue }
+            defer { close(descriptor) }
+            if let namespace = identify(descriptor) { return namespace }
+        }
+        return nil
+    }
+
+    private func insert(_ pod: Pod, _ namespace: NamespaceIdentity, isSure: Bool) {
         state.withLock { state in
             guard !state.hosts.contains(namespace) else { return }
             if let known = state.pods[namespace] {
-                guard let known, known.uid != pod.uid else { return }
-                state.pods[namespace] = .some(nil)
+                if known.pod?.uid == pod.uid || (known.isSure && !isSure) { return }
+                let isBetter = isSure && !known.isSure
+                state.pods[namespace] = Entry(pod: isBetter ? pod : nil, isSure: isSure)
             } else {
                 if state.order.count == Self.most {
                     for oldest in state.order.prefix(Self.most / 8) { state.pods[oldest] = nil }
                     state.order.removeFirst(Self.most / 8)
                 }
-                state.pods[namespace] = pod
+                state.pods[namespace] = Entry(pod: pod, isSure: isSure)
                 state.order.append(namespace)
             }
             state.version += 1
@@ -135,13 +164,12 @@ public final class PodNamespaces: Sendable {
             var status = stat()
             guard let first = name.utf8.first, (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(first),
                 stat("\(process)/ns/net", &status) == 0, mayBeWanted(UInt32(truncatingIfNeeded: status.st_ino)),
-                let namespace = Self.identity("\(process)/ns/net", identify), wanted?.contains(namespace) ?? true,
-                let owner = Self.container(ofProcess: process)
+                let namespace = Self.identity("\(process)/ns/net", identify), wanted?.contains(namespace) ?? true
             else { continue }
-            let pod = podOf(owner)
+            let pod = Self.container(ofProcess: process).flatMap(podOf)
             found[namespace] = found[namespace].map { $0 == pod ? pod : nil } ?? .some(pod)
         }
-        for case (let namespace, let pod?) in found { insert(pod, namespace) }
+        for case (let namespace, let pod?) in found { insert(pod, namespace, isSure: false) }
     }
 
     /// The container of a process; nil for one of the host's.

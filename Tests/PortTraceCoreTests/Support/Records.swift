@@ -217,7 +217,7 @@ final class Owners: OwnerSource {
     }
 
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { namespaces[namespace] }
-    func namespace(at address: IPAddress) -> NamespaceIdentity? { addresses[address] }
+    func place(of address: IPAddress) -> AddressPlace { addresses[address].map { .namespace($0) } ?? .unknown }
 }
 
 /// What was asked about clashes.

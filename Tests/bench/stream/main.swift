@@ -21,7 +21,7 @@ private struct Owners: OwnerSource {
         return names
     }
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
-    func namespace(at address: IPAddress) -> NamespaceIdentity? { nil }
+    func place(of address: IPAddress) -> AddressPlace { .unknown }
 }
 
 /// There are no clashes.

@@ -14,7 +14,7 @@ final class Stage {
 
         func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? { nil }
         func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
-        func namespace(at address: IPAddress) -> NamespaceIdentity? { nil }
+        func place(of address: IPAddress) -> AddressPlace { .unknown }
     }
 
     /// Keeps what is asked about clashes.
