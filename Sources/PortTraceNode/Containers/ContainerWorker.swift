@@ -14,7 +14,7 @@ final class ContainerWorker {
     private var watched: [Inotify.Watch: [WatchedFolder]] = [:]
     /// The nearest folders above those that are not there, with the names that must appear in them.
     private var ancestors: [Inotify.Watch: Set<String>] = [:]
-    private lazy var pending = PendingContainers(self)
+    private(set) lazy var pending = PendingContainers(self)
     private var needsPass = false
     private var needsArming = false
     private var hasNews = false
@@ -28,6 +28,7 @@ final class ContainerWorker {
     /// Reads and answers until the queue is closed.
     func run() {
         pass()
+        tell()
         queue.notePassed()
         while true {
             tell()
@@ -80,28 +81,20 @@ final class ContainerWorker {
         needsArming = false
         var needed: [Inotify.Watch: Set<String>] = [:]
         for folder in folders where !folder.isThere {
-            // From the root down to the last folder that is there; then the name that is missing.
-            var path = ""
-            for name in folder.path.split(separator: "/").map(String.init) {
-                guard root.resolved("\(path)/\(name)") == nil else {
-                    path += "/\(name)"
-                    continue
-                }
-                if let above = root.resolved(path.isEmpty ? "/" : path),
-                    let watch = inotify.add(above, Inotify.entries)
-                {
-                    needed[watch, default: []].insert(name)
-                    // It may have come meanwhile.
-                    if root.resolved("\(path)/\(name)") != nil { needsArming = true }
-                }
-                break
+            guard let (above, missing) = folder.wayEnd(in: root) else {
+                // It has come meanwhile.
+                needsArming = true
+                continue
             }
+            guard let watch = inotify.add(above, Inotify.entries) else { continue }
+            needed[watch, default: []].insert(missing.split(separator: "/").last.map(String.init) ?? "")
+            if folder.wayEnd(in: root)?.missing != missing { needsArming = true }
         }
         for watch in ancestors.keys where needed[watch] == nil && watched[watch] == nil { inotify.remove(watch) }
         ancestors = needed
     }
 
-    private func take(_ event: Inotify.Event) {
+    func take(_ event: Inotify.Event) {
         if event.isOverflow { return restart() }
         if event.isEnd || event.isMoved { return end(event.watch, isMoved: event.isMoved) }
         if pending.take(event) { return }
@@ -129,17 +122,23 @@ final class ContainerWorker {
         if ancestors.removeValue(forKey: watch) != nil { needsArming = true }
         for folder in watched.removeValue(forKey: watch) ?? [] {
             (folder.watch, folder.isThere) = (nil, false)
-            if !folder.group.isEmpty { folders.removeAll { $0 === folder } }
-            needsArming = true
             needsPass = true
+            if !folder.group.isEmpty { folders.removeAll { $0 === folder } } else { endGroups(of: folder) }
         }
         if isMoved { inotify.remove(watch) }
+    }
+
+    private func endGroups(of parent: WatchedFolder) {
+        for folder in folders where folder.path == parent.path && !folder.group.isEmpty {
+            if let watch = folder.watch, watched.removeValue(forKey: watch) != nil { inotify.remove(watch) }
+        }
+        folders.removeAll { $0.path == parent.path && !$0.group.isEmpty }
     }
 
     // MARK: - Reading
 
     /// Reads all that is there, and watches what was not.
-    private func pass() {
+    func pass() {
         needsPass = false
         queue.withCache { $0.beginPass() }
         for folder in folders {
