@@ -91,7 +91,7 @@ struct ContainerCacheTests {
     @Test func isBounded() throws {
         var cache = ContainerCache()
         let image = [UInt8](repeating: UInt8(ascii: "i"), count: 512)
-        for number in 0..<40_000 {
+        for number in 0..<20_000 {
             var record = record(number, pod: "p\(number)", uid: "u\(number)")
             record.image = image
             cache.insert(try id(number), record, now: Int64(number))
@@ -99,7 +99,7 @@ struct ContainerCacheTests {
         }
         #expect(cache.entryCount <= ContainerCache.mostEntries)
         #expect(cache.byteCount <= ContainerCache.mostBytes)
-        #expect(cache.isPresent(try id(39_999)))
+        #expect(cache.isPresent(try id(19_999)))
         #expect(cache.entryCount > 4_000)
     }
 }

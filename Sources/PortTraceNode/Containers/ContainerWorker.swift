@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import PortTraceCore
 
@@ -121,18 +122,18 @@ final class ContainerWorker {
         pending.end(watch)
         if ancestors.removeValue(forKey: watch) != nil { needsArming = true }
         for folder in watched.removeValue(forKey: watch) ?? [] {
-            (folder.watch, folder.isThere) = (nil, false)
+            lose(folder)
             needsPass = true
-            if !folder.group.isEmpty { folders.removeAll { $0 === folder } } else { endGroups(of: folder) }
         }
         if isMoved { inotify.remove(watch) }
     }
 
-    private func endGroups(of parent: WatchedFolder) {
-        for folder in folders where folder.path == parent.path && !folder.group.isEmpty {
-            if let watch = folder.watch, watched.removeValue(forKey: watch) != nil { inotify.remove(watch) }
-        }
-        folders.removeAll { $0.path == parent.path && !$0.group.isEmpty }
+    /// Forgets a folder that is no longer where it was, and the groups in it.
+    private func lose(_ folder: WatchedFolder) {
+        if let watch = folder.watch, watched.removeValue(forKey: watch) != nil { inotify.remove(watch) }
+        (folder.watch, folder.isThere) = (nil, false)
+        guard folder.group.isEmpty else { return folders.removeAll { $0 === folder } }
+        for group in folders where group.path == folder.path && !group.group.isEmpty { lose(group) }
     }
 
     // MARK: - Reading
@@ -142,7 +143,10 @@ final class ContainerWorker {
         needsPass = false
         queue.withCache { $0.beginPass() }
         for folder in folders {
-            guard let opened = folder.opened(in: root) else { continue }
+            guard let opened = folder.opened(in: root) else {
+                if folder.isThere { lose(folder) }
+                continue
+            }
             if folder.isThere { read(folder, opened) } else { begin(folder, opened) }
         }
         watchAncestors()

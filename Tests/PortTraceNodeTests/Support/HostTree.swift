@@ -51,7 +51,7 @@ final class HostTree {
     func watch() -> ContainerWatch {
         let watch = ContainerWatch(hostRoot: path)
         watch.start()
-        _ = watch.awaitFirstPass(milliseconds: 30_000)
+        _ = watch.awaitFirstPass(milliseconds: 300_000)
         return watch
     }
 }
