@@ -179,8 +179,8 @@ struct ContainerSourceTests {
     }
 
     @Test func logsWithoutARuntime() {
-        let static_ = "kube-system_etcd-node1_5f4f9d8c6b7a4e3d2c1b0a9f8e7d6c5b"
-        host.folder("var/log/pods/\(static_)/etcd")
+        let staticPod = "kube-system_etcd-node1_5f4f9d8c6b7a4e3d2c1b0a9f8e7d6c5b"
+        host.folder("var/log/pods/\(staticPod)/etcd")
         host.folder("var/log/pods/shop_web-1_\(ContainerFiles.uid)/app")
         host.link(
             "var/log/containers/web-1_shop_app-\(id).log",
