@@ -274,7 +274,7 @@ static __always_inline bool tells_owner(struct kernfs_node *kn)
 __noinline int is_service(u64 node)
 {
 	const char *name = BPF_CORE_READ((struct kernfs_node *)node, name);
-	char start[64];
+	char start[40]; /* longer names are cut, and are none: the stack of all callers together is small */
 	u64 end = 0;
 
 	long length = bpf_probe_read_kernel_str(start, sizeof(start), name);

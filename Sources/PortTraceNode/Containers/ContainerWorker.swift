@@ -18,7 +18,7 @@ final class ContainerWorker {
     private var watched: [Inotify.Watch: [WatchedFolder]] = [:]
     /// The nearest folders above those that are not there, with the names that must appear in them.
     private var ancestors: [Inotify.Watch: Set<String>] = [:]
-    private lazy var pending = PendingContainers(self)
+    private(set) lazy var pending = PendingContainers(self)
     private var needsPass = false
     private var needsArming = false
     private var hasNews = false
@@ -38,6 +38,7 @@ final class ContainerWorker {
         pass()
         // Where a runtime's path leads nowhere from here, processes tell.
         seek(nil)
+        tell()
         queue.notePassed()
         while true {
             tell()
@@ -91,28 +92,20 @@ final class ContainerWorker {
         needsArming = false
         var needed: [Inotify.Watch: Set<String>] = [:]
         for folder in folders where !folder.isThere {
-            // From the root down to the last folder that is there; then the name that is missing.
-            var path = ""
-            for name in folder.path.split(separator: "/").map(String.init) {
-                guard root.resolved("\(path)/\(name)") == nil else {
-                    path += "/\(name)"
-                    continue
-                }
-                if let above = root.resolved(path.isEmpty ? "/" : path),
-                    let watch = inotify.add(above, Inotify.entries)
-                {
-                    needed[watch, default: []].insert(name)
-                    // It may have come meanwhile.
-                    if root.resolved("\(path)/\(name)") != nil { needsArming = true }
-                }
-                break
+            guard let (above, missing) = folder.wayEnd(in: root) else {
+                // It has come meanwhile.
+                needsArming = true
+                continue
             }
+            guard let watch = inotify.add(above, Inotify.entries) else { continue }
+            needed[watch, default: []].insert(missing.split(separator: "/").last.map(String.init) ?? "")
+            if folder.wayEnd(in: root)?.missing != missing { needsArming = true }
         }
         for watch in ancestors.keys where needed[watch] == nil && watched[watch] == nil { inotify.remove(watch) }
         ancestors = needed
     }
 
-    private func take(_ event: Inotify.Event) {
+    func take(_ event: Inotify.Event) {
         if event.isOverflow { return restart() }
         if event.isEnd || event.isMoved { return end(event.watch, isMoved: event.isMoved) }
         if pending.take(event) { return }
@@ -139,22 +132,31 @@ final class ContainerWorker {
         pending.end(watch)
         if ancestors.removeValue(forKey: watch) != nil { needsArming = true }
         for folder in watched.removeValue(forKey: watch) ?? [] {
-            (folder.watch, folder.isThere) = (nil, false)
-            if !folder.group.isEmpty { folders.removeAll { $0 === folder } }
-            needsArming = true
+            lose(folder)
             needsPass = true
         }
         if isMoved { inotify.remove(watch) }
     }
 
+    /// Forgets a folder that is no longer where it was, and the groups in it.
+    private func lose(_ folder: WatchedFolder) {
+        if let watch = folder.watch, watched.removeValue(forKey: watch) != nil { inotify.remove(watch) }
+        (folder.watch, folder.isThere) = (nil, false)
+        guard folder.group.isEmpty else { return folders.removeAll { $0 === folder } }
+        for group in folders where group.path == folder.path && !group.group.isEmpty { lose(group) }
+    }
+
     // MARK: - Reading
 
     /// Reads all that is there, and watches what was not.
-    private func pass() {
+    func pass() {
         needsPass = false
         queue.withCache { $0.beginPass() }
         for folder in folders {
-            guard let opened = folder.opened(in: root) else { continue }
+            guard let opened = folder.opened(in: root) else {
+                if folder.isThere { lose(folder) }
+                continue
+            }
             if folder.isThere { read(folder, opened) } else { begin(folder, opened) }
         }
         watchAncestors()

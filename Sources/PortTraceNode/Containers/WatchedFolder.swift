@@ -42,6 +42,18 @@ final class WatchedFolder {
         return group.isEmpty ? folder : folder?.folder(group)
     }
 
+    /// The last folder that is there on the way to ``path``, and the path that is missing then; nil where none is.
+    func wayEnd(in root: HostFolder) -> (above: HostFolder, missing: String)? {
+        guard var above = root.resolved("/") else { return nil }
+        var path = ""
+        for name in self.path.split(separator: "/") {
+            path += "/\(name)"
+            guard let folder = root.resolved(path) else { return (above, path) }
+            above = folder
+        }
+        return nil
+    }
+
     /// Whose containers it has; nil where its entries are none.
     var containers: (any ContainerSource)? {
         if case .containers(let source) = role { source } else { nil }
