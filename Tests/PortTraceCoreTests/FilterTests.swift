@@ -33,6 +33,26 @@ import Testing
         #expect(verdict(filter, try failure(), path: nil) == .undecided)
     }
 
+    /// `/sys/fs/cgroup/memory` is a mount where there is v1, and a cgroup's folder where there is not.
+    @Test(arguments: [
+        ("/sys/fs/cgroup/memory/docker/a", "/docker/a", true), ("/sys/fs/cgroup/memory/docker", "/docker/a", true),
+        ("/sys/fs/cgroup/cpu,cpuacct/docker/a", "/docker/a/b", true), ("/sys/fs/cgroup/memory", "/docker/a", true),
+        ("/sys/fs/cgroup/unified/docker", "/docker/a", true), ("/docker/a", "/docker/a", true),
+        ("/sys/fs/cgroup/memory/docker/a", "/docker/b", false), ("/memory/docker/a", "/docker/a", false),
+        ("/sys/fs/cgroup/memory/docker/a", "/memory/docker/a", false),
+        ("/sys/fs/cgroup/unified/memory/docker/a", "/memory/docker/a", true),
+        ("/sys/fs/cgroup/memory,/a", "/a", true), ("/sys/fs/cgroup/memoryx/a", "/a", false),
+        ("/sys/fs/cgroup/docker/a", "/docker/a", true),
+    ])
+    func cgroupsWithV1(_ option: String, _ path: String, _ passes: Bool) throws {
+        var filter = Filter()
+        try filter.addCgroups(parsing: option.utf8)
+        let path = Array(path.utf8)
+        #expect(filter.evaluate(cgroup: path, hasV1: true) == (passes ? .pass : .reject))
+        let without = option.contains("memory/docker") && !option.contains("unified") && option != "/memory/docker/a"
+        if without { #expect(filter.evaluate(cgroup: path) == (path.starts(with: "/memory".utf8) ? .pass : .reject)) }
+    }
+
     @Test(arguments: [
         ("10.0.0.9", true), ("10.0.0.9:8080", true), ("10.0.0.9:8081", false), ("10.0.0.8", false), (":8080", true),
         (":80", false),

@@ -127,7 +127,9 @@ struct OwnerCache {
         let path = key.cgroupID == 0 ? nil : paths.path(ofCgroup: key.cgroupID)
         let (names, isWhole) = names(of: key, path: path)
         var entry = Entry(
-            key: key, verdict: filter.evaluate(cgroup: path).and(filter.evaluate(names: names)),
+            key: key,
+            verdict: filter.evaluate(cgroup: path, hasV1: !paths.hierarchyName.isEmpty)
+                .and(filter.evaluate(names: names)),
             missedIn: key.cgroupID != 0 && path == nil ? interval : nil, unnamedAt: isWhole ? nil : version)
         if forTerminal {
             entry.names = names?.text

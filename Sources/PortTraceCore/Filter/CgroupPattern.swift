@@ -2,9 +2,17 @@
 public struct CgroupPattern: Equatable, Sendable {
     /// The path below the cgroup root, beginning with `/` but for the root itself, which is empty.
     let path: [UInt8]
+    /// The path where cgroup v1 is in use: `/sys/fs/cgroup/memory` is a mount there, and a cgroup elsewhere.
+    let pathWithV1: [UInt8]
 
-    private static let mounts: [[UInt8]] = [
-        Array("/sys/fs/cgroup/unified".utf8), Array("/sys/fs/cgroup".utf8),
+    private static let root = Array("/sys/fs/cgroup".utf8)
+    /// Where v2 is mounted beside v1.
+    private static let unified = Array("/sys/fs/cgroup/unified".utf8)
+    /// Controllers that v1 can have, by which its mounts are named, alone or as `cpu,cpuacct`; and systemd's own
+    /// hierarchy.
+    private static let controllers: [StaticString] = [
+        "memory", "pids", "cpu", "cpuacct", "devices", "cpuset", "freezer", "blkio", "hugetlb", "net_cls", "net_prio",
+        "perf_event", "rdma", "misc", "systemd",
     ]
 
     /// Reads a path, with or without the mount's prefix.
@@ -20,15 +28,26 @@ public struct CgroupPattern: Equatable, Sendable {
             throw OptionError(text, "is not a cgroup's path: it has no '.' or '..'")
         }
         let whole = parts.flatMap { [slash] + $0 }
-        let mount = CgroupPattern.mounts.first { CgroupPattern.isAtOrUnder(whole, $0) }
+        let mount = [CgroupPattern.unified, CgroupPattern.root].first { CgroupPattern.isAtOrUnder(whole, $0) }
         path = Array(whole.dropFirst(mount?.count ?? 0))
+        let top = path.dropFirst().prefix { $0 != slash }
+        pathWithV1 = mount == CgroupPattern.root && CgroupPattern.isMount(top) ? Array(path[top.endIndex...]) : path
     }
 
     /// Whether a cgroup is this one or below it.
     ///
-    /// - Parameter cgroup: its path from the cgroup root, beginning with `/`.
-    func matches(_ cgroup: [UInt8]) -> Bool {
-        CgroupPattern.isAtOrUnder(cgroup, path)
+    /// - Parameters:
+    ///   - cgroup: its path from the root of its hierarchy, beginning with `/`.
+    ///   - hasV1: whether there are hierarchies of cgroup v1.
+    func matches(_ cgroup: [UInt8], hasV1: Bool) -> Bool {
+        CgroupPattern.isAtOrUnder(cgroup, hasV1 ? pathWithV1 : path)
+    }
+
+    /// Whether a folder in `/sys/fs/cgroup` is a hierarchy of v1.
+    private static func isMount(_ name: ArraySlice<UInt8>) -> Bool {
+        name.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).allSatisfy { part in
+            controllers.contains { part.equals($0) }
+        }
     }
 
     private static func isAtOrUnder(_ path: [UInt8], _ parent: [UInt8]) -> Bool {

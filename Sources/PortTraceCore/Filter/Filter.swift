@@ -136,10 +136,12 @@ enum Verdict: UInt8 {
 
 extension Filter {
     /// What the cgroup option says of a path; nil: it is not known.
-    func evaluate(cgroup path: [UInt8]?) -> Verdict {
+    ///
+    /// - Parameter hasV1: whether there are hierarchies of cgroup v1.
+    func evaluate(cgroup path: [UInt8]?, hasV1: Bool = false) -> Verdict {
         if cgroups.isEmpty { return .pass }
         guard let path else { return .undecided }
-        return Verdict(cgroups.contains { $0.matches(path) })
+        return Verdict(cgroups.contains { $0.matches(path, hasV1: hasV1) })
     }
 
     /// What the options for names say of an owner; nil, or without a name that one asks for: it is not known.

@@ -202,7 +202,7 @@ class Lab(track.Lab):
 
     # Counts
 
-    def watch(self, **options):
+    def watch(self, *arguments, **options):
         """Fills the table, and from here on everything counts."""
         for net in (self.nets["node"], self.nets["outside"]):
             for client in self.clients:
@@ -211,7 +211,7 @@ class Lab(track.Lab):
             net.place_counters()
         self.fill(FILLED)
         self.set_limit(FILLED)
-        self.attach(**options)
+        self.attach(*arguments, **options)
 
     def unwatch(self):
         self.detach()

@@ -70,11 +70,14 @@ def units(lab):
     for name, (run, owner) in places.items():
         client = lab.ports(name, lab.options.count + len(lab.clients))
         client.owner = owner
-        program = str(lab.folder / "static" / client.command[0])
-        output = run(lab, ["nsenter", f"--net={net.path}", program, *client.command[1:]])
-        client.read(json.loads(output))
+        client.read(json.loads(run(lab, command_in(lab, net, client))))
     lab.unwatch()
     return Judge(lab)
+
+
+def command_in(lab, net, client):
+    program = str(lab.folder / "static" / client.command[0])
+    return ["nsenter", f"--net={net.path}", program, *client.command[1:]]
 
 
 def in_service(lab, command):
@@ -101,16 +104,22 @@ def in_root(lab, command):
 
 
 def in_cgroup(lab, path, command):
-    folder = made_cgroup(lab, path)
-    procs = os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    return in_cgroups([made_cgroup(lab, path)], command)
+
+
+def in_cgroups(folders, command):
+    """Runs a client in one cgroup of each of several hierarchies; returns what it printed."""
+    files = [os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for folder in folders]
     try:
-        return last_line(command, preexec_fn=lambda: os.write(procs, b"0"))
+        return last_line(command, preexec_fn=lambda: [os.write(file, b"0") for file in files])
     finally:
-        os.close(procs)
+        for file in files:
+            os.close(file)
 
 
-def made_cgroup(lab, path):
-    folder = cgroup2_root()
+def made_cgroup(lab, path, root=None):
+    """`root`: of a hierarchy; None: of v2."""
+    folder = root or cgroup2_root()
     for part in pathlib.PurePath(path).parts[1:]:
         folder = folder / part
         if not folder.exists():
