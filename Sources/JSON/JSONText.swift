@@ -3,6 +3,8 @@
 public struct JSONText {
     /// Levels of a part that is parsed.
     public static let deepest = 64
+    /// Values of a part that is parsed: each takes some hundred bytes of memory, and two of text.
+    public static let mostValues = 16_384
 
     private let bytes: [UInt8]
     private let range: Range<Int>
@@ -57,10 +59,12 @@ public struct JSONText {
 
     /// Parses it.
     ///
-    /// - Throws: ``JSONError``, with lines counted from the part's beginning; also for more than ``deepest`` levels.
+    /// - Throws: ``JSONError``, with lines counted from the part's beginning; also for more than ``deepest`` levels or
+    ///   ``mostValues`` values.
     public func value() throws(JSONError) -> JSONValue {
-        let levels = bytes.withUnsafeBytes { Scan(UnsafeRawBufferPointer(rebasing: $0[range])).levels }
+        let (levels, values) = bytes.withUnsafeBytes { Scan(UnsafeRawBufferPointer(rebasing: $0[range])).extent }
         guard levels <= Self.deepest else { throw JSONError(reason: "more than \(Self.deepest) levels") }
+        guard values <= Self.mostValues else { throw JSONError(reason: "more than \(Self.mostValues) values") }
         return try JSONDocument.parse(bytes[range], mayGoOn: false).root
     }
 
@@ -126,25 +130,29 @@ private struct Scan {
         return nil
     }
 
-    /// The most brackets that are open at once.
-    var levels: Int {
+    /// The most brackets that are open at once, and how many values there are at most: each is the first after a
+    /// bracket, or comes after a comma.
+    var extent: (levels: Int, values: Int) {
         var scan = self
         var level = 0
         var most = 0
+        var values = 1
         while scan.position < bytes.count {
             switch bytes[scan.position] {
             case UInt8(ascii: "\""):
-                if scan.skipString() == nil { return most }
+                if scan.skipString() == nil { return (most, values) }
                 continue
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 level += 1
+                values += 1
                 most = max(most, level)
             case UInt8(ascii: "}"), UInt8(ascii: "]"): level -= 1
+            case UInt8(ascii: ","): values += 1
             default: break
             }
             scan.position += 1
         }
-        return most
+        return (most, values)
     }
 
     /// A number or a word, up to what cannot be in one.

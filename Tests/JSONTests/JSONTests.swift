@@ -59,6 +59,16 @@ struct JSONTests {
         }
     }
 
+    /// What takes little text and much memory.
+    @Test(arguments: [("[", "]", 16_383, true), ("[", "]", 1_000_000, false), ("{\"a\":[", "]}", 1_000_000, false)])
+    func partsOfManyValues(open: String, close: String, values: Int, isTaken: Bool) throws {
+        let text = open + String(repeating: "1,", count: values - 1) + "1" + close
+        let whole = try JSONText(Array(#"{"part":\#(text),"rest":7}"#.utf8), limit: 1 << 24)
+        let part = try #require(whole.members(["part", "rest"]))
+        #expect(((try? part[0]?.value()) != nil) == isTaken)
+        #expect(try part[1]?.value().integer == 7)
+    }
+
     @Test func saysWhereWithoutTheText() throws {
         let error = try #require(throws: JSONError.self) { try parse("{\n\"a\":\n\u{1b}[31m}") }
         #expect(error.line == 3)

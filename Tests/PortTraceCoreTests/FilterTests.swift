@@ -36,7 +36,7 @@ import Testing
     /// `/sys/fs/cgroup/memory` is a mount where there is v1, and a cgroup's folder where there is not.
     @Test(arguments: [
         ("/sys/fs/cgroup/memory/docker/a", "/docker/a", true), ("/sys/fs/cgroup/memory/docker", "/docker/a", true),
-        ("/sys/fs/cgroup/cpu,cpuacct/docker/a", "/docker/a/b", true), ("/sys/fs/cgroup/memory", "/docker/a", true),
+        ("/sys/fs/cgroup/cpuacct/docker/a", "/docker/a/b", true), ("/sys/fs/cgroup/memory", "/docker/a", true),
         ("/sys/fs/cgroup/unified/docker", "/docker/a", true), ("/docker/a", "/docker/a", true),
         ("/sys/fs/cgroup/memory/docker/a", "/docker/b", false), ("/memory/docker/a", "/docker/a", false),
         ("/sys/fs/cgroup/memory/docker/a", "/memory/docker/a", false),

@@ -8,8 +8,8 @@ public struct CgroupPattern: Equatable, Sendable {
     private static let root = Array("/sys/fs/cgroup".utf8)
     /// Where v2 is mounted beside v1.
     private static let unified = Array("/sys/fs/cgroup/unified".utf8)
-    /// Controllers that v1 can have, by which its mounts are named, alone or as `cpu,cpuacct`; and systemd's own
-    /// hierarchy.
+    /// Controllers that v1 can have, by which its mounts are named, and systemd's own hierarchy. One mount of several,
+    /// `cpu,cpuacct`, has a symbolic link for each; a comma ends the option's value.
     private static let controllers: [StaticString] = [
         "memory", "pids", "cpu", "cpuacct", "devices", "cpuset", "freezer", "blkio", "hugetlb", "net_cls", "net_prio",
         "perf_event", "rdma", "misc", "systemd",
@@ -45,9 +45,7 @@ public struct CgroupPattern: Equatable, Sendable {
 
     /// Whether a folder in `/sys/fs/cgroup` is a hierarchy of v1.
     private static func isMount(_ name: ArraySlice<UInt8>) -> Bool {
-        name.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).allSatisfy { part in
-            controllers.contains { part.equals($0) }
-        }
+        controllers.contains { name.equals($0) }
     }
 
     private static func isAtOrUnder(_ path: [UInt8], _ parent: [UInt8]) -> Bool {
