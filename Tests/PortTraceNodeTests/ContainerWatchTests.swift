@@ -160,7 +160,7 @@ struct ContainerWatchTests {
         host.write("\(folder)/config.json", ContainerFiles.task("app"))
         let queue = ContainerQueue()
         let root = HostFolder(root: host.path)
-        let worker = root.map { ContainerWorker(queue, root: $0) }
+        let worker = root.map { ContainerWorker(queue, PodNamespaces(hostRoot: host.path), root: $0) }
         let id = ContainerID(Array(id.utf8))
         worker?.pass()
         #expect(queue.withCache { cache in id.map { cache.isPresent($0) } } == true)
@@ -201,7 +201,9 @@ struct ContainerWatchTests {
     @Test func restsWithoutEvents() {
         host.write("\(folder)/config.json", ContainerFiles.task("app"))
         let queue = ContainerQueue()
-        let worker = HostFolder(root: host.path).map { ContainerWorker(queue, root: $0) }
+        let worker = HostFolder(root: host.path).map {
+            ContainerWorker(queue, PodNamespaces(hostRoot: host.path), root: $0)
+        }
         worker?.pass()
         #expect(worker?.pending.millisecondsToNext == -1)
         host.folder("\(ContainerFiles.tasks)/\(containerID(2))")
