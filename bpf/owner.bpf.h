@@ -118,6 +118,19 @@ __noinline int is_container(u64 node)
 	return false;
 }
 
+/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. */
+__noinline int is_service(u64 node)
+{
+	const char *name = BPF_CORE_READ((struct kernfs_node *)node, name);
+	char start[40]; /* longer names are cut, and are none: the stack of all callers together is small */
+	u64 end = 0;
+
+	long length = bpf_probe_read_kernel_str(start, sizeof(start), name);
+	if (length > (long)sizeof(end))
+		bpf_probe_read_kernel(&end, sizeof(end), name + length - 1 - sizeof(end));
+	return end == 0x656369767265732e; /* ".service" */
+}
+
 /* The task's cgroup in the v1 hierarchy of a controller; NULL where there is no such controller. */
 static __always_inline struct kernfs_node *v1_cgroup(struct task_struct *task, u32 controller)
 {

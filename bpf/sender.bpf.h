@@ -270,19 +270,6 @@ static __always_inline bool tells_owner(struct kernfs_node *kn)
 	return kn && kernfs_parent(kn);
 }
 
-/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. */
-__noinline int is_service(u64 node)
-{
-	const char *name = BPF_CORE_READ((struct kernfs_node *)node, name);
-	char start[40]; /* longer names are cut, and are none: the stack of all callers together is small */
-	u64 end = 0;
-
-	long length = bpf_probe_read_kernel_str(start, sizeof(start), name);
-	if (length > (long)sizeof(end))
-		bpf_probe_read_kernel(&end, sizeof(end), name + length - 1 - sizeof(end));
-	return end == 0x656369767265732e; /* ".service" */
-}
-
 /*
  * Whether the cgroup in v2 says less than the namespace that has the address. Where containers are in v1, runtimes may
  * leave them where they are themselves in v2: in a service's cgroup.
