@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -77,6 +79,26 @@ int linux_send_message(int socket, const void *message, size_t size, const int *
 		memcpy(CMSG_DATA(rights), descriptors, sizeof(int) * count);
 	}
 	return sendmsg(socket, &header, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+static int release_code(struct dl_phdr_info *object, size_t size, void *unused)
+{
+	unsigned long page = sysconf(_SC_PAGESIZE);
+
+	/* A segment that nobody may write is as the file has it. */
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+		unsigned long start = object->dlpi_addr + segment->p_vaddr;
+
+		if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
+			madvise((void *)(start & -page), segment->p_memsz + (start & (page - 1)), MADV_DONTNEED);
+	}
+	return 0;
+}
+
+void linux_release_code(void)
+{
+	dl_iterate_phdr(release_code, 0);
 }
 
 ssize_t linux_receive_message(int socket, void *message, size_t size, int *descriptors, int *count)

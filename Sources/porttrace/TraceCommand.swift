@@ -75,6 +75,7 @@ final class TraceCommand {
             session.close()
         }
         announce()
+        linux_release_code()
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             wait()

@@ -61,6 +61,12 @@ extern const int linux_o_path;
 /* Swift cannot import the variadic prctl(). Kills this process when its parent ends. */
 int linux_die_with_parent(void);
 
+/*
+ * Lets go of this program's own code and constants in memory: what is used again comes back from its file. What only the
+ * start has used then takes no memory.
+ */
+void linux_release_code(void);
+
 /* As many descriptors as one message carries (SCM_MAX_FD, include/net/scm.h). */
 #define LINUX_MAX_DESCRIPTORS 253
 
