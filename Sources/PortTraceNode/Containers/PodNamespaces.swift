@@ -71,9 +71,6 @@ public final class PodNamespaces: Sendable {
         state.withLock { $0.pods[namespace]?.pod }
     }
 
-    /// Whether any is known.
-    var isEmpty: Bool { state.withLock { $0.pods.isEmpty } }
-
     /// Whether to look for it among the processes: it is not known, nor the host's, nor was it looked for lately.
     func isToBeSought(_ namespace: NamespaceIdentity) -> Bool {
         let now = KernelClock.monotonicNow()
