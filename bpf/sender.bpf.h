@@ -384,6 +384,9 @@ __noinline int fill_flow_owner(u64 packet, u64 transport, u64 table, u32 program
 		complete = find_icmp((u64)net, transport);
 	if (!complete || !found->fitting)
 		return 0;
+	/* The flow of an entry may have ended long ago, and its port be somebody else's; a connected socket's tuple is not. */
+	if (program == PROGRAM_EVICTION && found->connected != 1)
+		return 0;
 	if (found->connected == 1 || (!found->connected && found->fitting == 1)) {
 		fill_sender((u64)found->only, PT_ATTRIBUTION_TUPLE, program);
 	} else if (!found->mixed && tells_owner(found->cgroup) &&

@@ -35,9 +35,9 @@ def entries_of(lab):
 def evict(lab):
     """UDP flows of two pods that nobody answers, then SYNs of a third."""
     senders = [
-        Sender("held-1", "p1", options=("--hold",)),
-        Sender("held-2", "p2", options=("--hold",)),
-        Sender("held-6", "p2", family=6, options=("--hold",), container="other"),
+        Sender("held-1", "p1", options=("--hold", "--connect")),
+        Sender("held-2", "p2", options=("--hold",), owner="pod"),  # its port alone proves nothing
+        Sender("held-6", "p2", family=6, options=("--hold", "--connect"), container="other"),
         Sender("gone", "p1", container="other", owner="pod"),
     ]
     flood = Sender("flood", "p3", "tcp", owner="pod")  # its sockets are closed at once

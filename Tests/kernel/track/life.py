@@ -237,8 +237,8 @@ def late(lab):
     if lab.options.without_porttrace:
         raise Skip("nothing to be seen without porttrace")
     senders = [
-        Sender("held-1", "p1", options=("--hold",)),
-        Sender("held-2", "p2", options=("--hold",)),
+        Sender("held-1", "p1", options=("--hold", "--connect")),
+        Sender("held-2", "p2", options=("--hold", "--connect")),
         Sender("flood", "p1", "tcp", owner="pod", container="other"),
     ]
     lab.build("p1", "p2")
