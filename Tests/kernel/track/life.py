@@ -93,6 +93,29 @@ class Churn:
 
 
 @case
+def crowded(lab):
+    """No room for one more table: what it refuses is told as missed, everything else stays exact."""
+    if lab.options.without_porttrace:
+        raise Skip("nothing to be seen without porttrace")
+    senders = everyone("p1", "node")
+    lab.build("p1")
+    lab.track()
+    lab.count(*senders)
+    lab.fill_up()
+    lab.attach(env=os.environ | {"PORTTRACE_CONNTRACK_TABLES": "1"})
+    lab.send(*senders, linger=1.5).close()
+    another = Churn()
+    another.end(another.begin(uses=True))
+    lab.detach()
+    judge = Judge(lab, strangers=True)
+    refused = sum(sums["drop"] for sums in another.moved.values())
+    lab.note(f"{refused} refused in a namespace without room, {judge.bound} missed at most")
+    if judge.exact or judge.bound < refused or not refused:
+        judge.problem(f"{refused} refused without room, exact is {judge.exact}, {judge.bound} missed at most")
+    return judge
+
+
+@case
 def churn(lab):
     """Namespaces come and go at 50 a second while packets are refused; some have refusals of their own."""
     senders = [
@@ -140,29 +163,6 @@ def check_strangers(judge, moved):
             if not least <= seen["early_drop"] <= counters["early_drop"]:
                 evicted = counters["early_drop"]
                 judge.problem(f"short-lived netns {inode}: {evicted} evicted, the {name} have {seen['early_drop']}")
-
-
-@case
-def crowded(lab):
-    """No room for one more table: what it refuses is told as missed, everything else stays exact."""
-    if lab.options.without_porttrace:
-        raise Skip("nothing to be seen without porttrace")
-    senders = everyone("p1", "node")
-    lab.build("p1")
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach(env=os.environ | {"PORTTRACE_CONNTRACK_TABLES": "1"})
-    lab.send(*senders, linger=1.5).close()
-    another = Churn()
-    another.end(another.begin(uses=True))
-    lab.detach()
-    judge = Judge(lab, strangers=True)
-    refused = sum(sums["drop"] for sums in another.moved.values())
-    lab.note(f"{refused} refused in a namespace without room, {judge.bound} missed at most")
-    if judge.exact or judge.bound < refused or not refused:
-        judge.problem(f"{refused} refused without room, exact is {judge.exact}, {judge.bound} missed at most")
-    return judge
 
 
 @case
