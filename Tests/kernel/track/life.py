@@ -256,6 +256,7 @@ def late(lab):
     lab.set_limit(sum(before))
     lab.send(senders[2], total=500)
     lab.detach()
+    lab.trace.tiers = tiers_now(lab)  # conntrack may have been idle until the first packets
     gone = [had - has for had, has in zip(before, entries_of(lab))]
     gone[2] += senders[2].arrived
     judge = Judge(lab)
