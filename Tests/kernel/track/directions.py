@@ -34,12 +34,7 @@ def inbound(lab):
                     to=to_pod, port=port and port + 1, leaves=("p1", "pre"),
                 )  # fmt: skip
             )
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders)
-    lab.detach()
+    lab.refuse(*senders)
     return Judge(lab)
 
 
@@ -53,12 +48,7 @@ def own_table(lab):
         Sender("icmp", "p1", "icmp", table="p1"),
         Sender("by-node", "p2"),
     ]
-    lab.track("node", "p1")
-    lab.count(*senders)
-    lab.fill_up(kinds=("node", "p1"))
-    lab.attach()
-    lab.send(*senders, linger=1.5).close()
-    lab.detach()
+    lab.refuse(*senders, tables=("node", "p1"), linger=1.5)
     return Judge(lab)
 
 
@@ -73,12 +63,7 @@ def loopback(lab):
         for proto, port in (("udp", 700), ("tcp", 701), ("icmp", 0))
         for family in (4, 6)
     ]
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders)
-    lab.detach()
+    lab.refuse(*senders)
     return Judge(lab)
 
 
@@ -118,12 +103,7 @@ def zones_full(lab):
         "iifname to-p1 ct zone set 7\n}\n}\n"
     )
     senders = [Sender("zone-7", "p1"), Sender("zone-7-tcp6", "p1", "tcp", 6, options=("--hold",))]
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders, linger=1.5).close()
-    lab.detach()
+    lab.refuse(*senders, linger=1.5)
     return Judge(lab)
 
 
@@ -142,10 +122,5 @@ def protocols(lab):
     for sender in senders:
         sender.name += str(sender.family)
     lab.build("p1")
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders)
-    lab.detach()
+    lab.refuse(*senders)
     return Judge(lab)

@@ -264,6 +264,17 @@ class Lab:
             time.sleep(linger)
         return crowd
 
+    def refuse(self, *senders, tables=("node",), total=None, linger=0):
+        """They all send into full tables, from the attach to the end of what is watched."""
+        self.track(*tables)
+        self.count(*senders)
+        self.fill_up(kinds=tables)
+        self.attach()
+        crowd = self.send(*senders, total=total, linger=linger)
+        if linger:
+            crowd.close()
+        self.detach()
+
     def spawn(self, command, net, cgroup):
         """A process beside the clients, ended with the scenario; it has said a line."""
         enter, release = self.enter(net, cgroup)

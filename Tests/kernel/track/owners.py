@@ -39,12 +39,7 @@ def udp6_owners(lab):
         Sender("connected6", "p1", family=6, container="c", process=NEARLY, options=("--connect",)),
     ]
     lab.build("p1")
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders, total=max(FEWEST, lab.options.count * 3 // 5))
-    lab.detach()
+    lab.refuse(*senders, total=max(FEWEST, lab.options.count * 3 // 5))
     return told(lab)
 
 
@@ -73,12 +68,7 @@ def same_port(lab):
     """Two pods with the same source port at once."""
     senders = [Sender(f"same-{pod}", pod, options=("--source", "7777"), process=NEARLY) for pod in ("p1", "p2")]
     lab.build("p1", "p2")
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders)
-    lab.detach()
+    lab.refuse(*senders)
     return told(lab)
 
 
@@ -95,12 +85,7 @@ def reuse_port(lab):
         Sender("connected-b", "p2", options=("--connect", *shared, "7003"), container="b"),
     ]
     lab.build("p1", "p2")
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders)
-    lab.detach()
+    lab.refuse(*senders)
     return told(lab)
 
 
@@ -118,16 +103,11 @@ def same_address(lab):
     lab.add_pod("z1", 1)
     lab.pods["z1"].start()
     lab.build("q1", node="node2", outside="outside2")
-    lab.track("node", "node2")
     lab.nets["node"].nft(
         "table inet zones {\nchain pre {\ntype filter hook prerouting priority -290;\n"
         "iifname to-z1 ct zone set 7\n}\n}\n"
     )
-    lab.count(*senders)
-    lab.fill_up(kinds=("node", "node2"))
-    lab.attach()
-    lab.send(*senders, linger=1.5).close()
-    lab.detach()
+    lab.refuse(*senders, tables=("node", "node2"), linger=1.5)
     return told(lab)
 
 
@@ -167,13 +147,8 @@ def rps(lab):
         Sender("icmp", "p1", "icmp", options=slowly, container="c"),
     ]
     lab.build("p1")
-    lab.track()
     lab.nets["node"].run("sh", "-c", "echo 2 >/sys/class/net/to-p1/queues/rx-0/rps_cpus")
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders, linger=1.5).close()
-    lab.detach()
+    lab.refuse(*senders, linger=1.5)
     return told(lab)
 
 

@@ -22,12 +22,7 @@ def storm(lab):
         Sender("p2-2", "p2", options=("--seconds", str(SECONDS)), container="other", owner="pod"),
     ]
     lab.build("p1", "p2")
-    lab.track()
-    lab.count(*senders)
-    lab.fill_up()
-    lab.attach()
-    lab.send(*senders)
-    lab.detach()
+    lab.refuse(*senders)
     judge = Judge(lab, unowned=MOST_WITHOUT_OWNER)
     lab.note(f"{judge.refused / SECONDS:.0f} a second")
     if lab.trace:
