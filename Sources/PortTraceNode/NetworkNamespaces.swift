@@ -61,7 +61,7 @@ final class NetworkNamespaces {
         guard let homeIdentity else { return nil }
         var wanted = homeIdentity
         wanted.inode = UInt64(inode)
-        if let path = processes().lazy.map({ [proc] in "\(proc)/\($0)/ns/net" }).first(where: { path in
+        if let path = NodeProc.processes(proc).lazy.map({ [proc] in "\(proc)/\($0)/ns/net" }).first(where: { path in
             var status = stat()
             return stat(path, &status) == 0 && Identity(status) == wanted
         }), let namespace = open(path, as: wanted) {
@@ -85,39 +85,18 @@ final class NetworkNamespaces {
         close(file)
         return nil
     }
-
-    private func processes() -> [String] {
-        guard let folder = opendir(proc) else { return [] }
-        defer { closedir(folder) }
-        var processes: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if let first = name.utf8.first, (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(first) {
-                processes.append(name)
-            }
-        }
-        return processes
-    }
 }
 
 /// Where namespaces are mounted, as `ip netns` and container engines do: the lines of /proc/PID/mountinfo, proc(5).
 enum NamespaceMounts {
     /// The mount points of a network namespace; none where the file cannot be read.
     static func points(inode: UInt32, mountInfo path: String) -> [String] {
-        guard let file = fopen(path, "re") else { return [] }
-        defer { fclose(file) }
-        var line: UnsafeMutablePointer<CChar>?
-        var capacity = 0
-        defer { free(line) }
         var points: [String] = []
-        while true {
-            let count = getline(&line, &capacity, file)
-            guard count > 0, let line else { return points }
-            let bytes = UnsafeRawBufferPointer(start: line, count: count)
-            if let point = point(inode: inode, line: bytes) { points.append(point) }
+        NodeProc.forEachLine(of: path) { line in
+            if let point = point(inode: inode, line: line) { points.append(point) }
+            return true
         }
+        return points
     }
 
     /// The mount point of a line that is about this namespace; nil where it is not.

@@ -143,8 +143,7 @@ public final class PodNamespaces: Sendable {
     /// - Complexity: O(processes).
     func seek(_ wanted: Set<NamespaceIdentity>?, podOf: (CgroupOwner) -> Pod?) {
         let (identify, known) = state.withLock { ($0.identify, $0.hosts.union($0.pods.keys)) }
-        guard let identify, let folder = opendir(proc) else { return }
-        defer { closedir(folder) }
+        guard let identify else { return }
         // Most are told by their inode alone.
         let wantedInodes = wanted.map { Set($0.map(\.inode)) }
         let knownInodes = Set(known.map(\.inode))
@@ -153,14 +152,10 @@ public final class PodNamespaces: Sendable {
         }
         // Nil: somebody in it is of no pod that is known, or of another one.
         var found: [NamespaceIdentity: Pod?] = [:]
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
+        for name in NodeProc.processes(proc) {
             let process = "\(proc)/\(name)"
             var status = stat()
-            guard let first = name.utf8.first, (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(first),
-                stat("\(process)/ns/net", &status) == 0, mayBeWanted(UInt32(truncatingIfNeeded: status.st_ino)),
+            guard stat("\(process)/ns/net", &status) == 0, mayBeWanted(UInt32(truncatingIfNeeded: status.st_ino)),
                 let namespace = Self.identity("\(process)/ns/net", identify), wanted?.contains(namespace) ?? true
             else { continue }
             let pod = Self.container(ofProcess: process).flatMap(podOf)
@@ -171,21 +166,18 @@ public final class PodNamespaces: Sendable {
 
     /// The container of a process; nil for one of the host's.
     private static func container(ofProcess process: String) -> CgroupOwner? {
-        guard let file = fopen("\(process)/cgroup", "re") else { return nil }
-        defer { fclose(file) }
-        var line: UnsafeMutablePointer<CChar>?
-        var capacity = 0
-        defer { free(line) }
-        while true {
-            let count = getline(&line, &capacity, file)
-            guard count > 0, let line else { return nil }
+        var container: CgroupOwner?
+        NodeProc.forEachLine(of: "\(process)/cgroup") { line in
             // hierarchy:controllers:path, cgroups(7)
-            let fields = UnsafeRawBufferPointer(start: line, count: count - 1)
+            let fields = line.dropLast()
                 .split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { continue }
+            guard fields.count == 3 else { return true }
             let owner = CgroupOwner(path: Array(fields[2]))
-            if !owner.containerID.isEmpty || !owner.podUID.isEmpty { return owner }
+            guard !owner.containerID.isEmpty || !owner.podUID.isEmpty else { return true }
+            container = owner
+            return false
         }
+        return container
     }
 
     /// Opened without reading: it may be anything.
