@@ -53,5 +53,11 @@ final class NodeNames: OwnerSource {
         containers.pod(of: namespace).map { OwnerNames($0.names, uid: $0.uid) }
     }
 
+    func pod(at address: IPAddress) -> OwnerNames? {
+        // Asking the kernel for each destination of a storm costs something, and is in vain on a node without containers.
+        guard containers.size.entries > 0, case .namespace(let namespace) = place(of: address) else { return nil }
+        return names(of: namespace)
+    }
+
     func place(of address: IPAddress) -> AddressPlace { conntrack?.place(of: address) ?? .unknown }
 }

@@ -62,8 +62,7 @@ struct DestinationNames {
     }
 
     private func localPod(at address: IPAddress) -> NamedAddress? {
-        guard case .namespace(let namespace) = owners.place(of: address), let names = owners.names(of: namespace),
-            !names.namespace.isEmpty, !names.pod.isEmpty
+        guard let names = owners.pod(at: address), !names.namespace.isEmpty, !names.pod.isEmpty
         else { return nil }
         return NamedAddress(.pod, namespace: names.namespace, name: names.pod)
     }

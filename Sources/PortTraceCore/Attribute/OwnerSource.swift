@@ -14,6 +14,9 @@ public protocol OwnerSource {
     /// The names of the one pod whose network namespace it is; nil where there is none, or it is not known yet.
     func names(of namespace: NamespaceIdentity) -> OwnerNames?
 
+    /// The names of the pod of this node that has an address at this moment; nil where there is none, or it is not known.
+    func pod(at address: IPAddress) -> OwnerNames?
+
     /// Whose an address is at this moment.
     func place(of address: IPAddress) -> AddressPlace
 }

@@ -217,6 +217,7 @@ final class Owners: OwnerSource {
     }
 
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { namespaces[namespace] }
+    func pod(at address: IPAddress) -> OwnerNames? { addresses[address].flatMap { namespaces[$0] } }
     func place(of address: IPAddress) -> AddressPlace { addresses[address].map { .namespace($0) } ?? .unknown }
 }
 

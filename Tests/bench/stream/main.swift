@@ -21,6 +21,7 @@ private struct Owners: OwnerSource {
         return names
     }
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
+    func pod(at address: IPAddress) -> OwnerNames? { nil }
     func place(of address: IPAddress) -> AddressPlace { .unknown }
 }
 
