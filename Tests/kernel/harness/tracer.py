@@ -34,13 +34,18 @@ class Tracer:
         deadline = time.monotonic() + ATTACH_LIMIT
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
-            for line in self.message_text().splitlines(keepends=True):
-                if line.startswith(ATTACHED) and line.endswith("\n"):
-                    return parse_tiers(line[len(ATTACHED) :])
+            if tiers := self.tiers():
+                return tiers
             if ended:
                 raise TracerError(f"porttrace exited with {self.process.returncode}: {self.message_text().strip()}")
             time.sleep(0.02)
         raise TracerError(f"porttrace did not attach: {self.message_text().strip()}")
+
+    def tiers(self):
+        """By the last attached line: conntrack may come into use meanwhile, also by others. None before the first."""
+        lines = self.message_text().splitlines(keepends=True)
+        attached = [line for line in lines if line.startswith(ATTACHED) and line.endswith("\n")]
+        return parse_tiers(attached[-1].removeprefix(ATTACHED)) if attached else None
 
     def stop(self):
         """Returns the lines as bytes; the exit status must be 0."""
