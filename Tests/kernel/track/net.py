@@ -41,6 +41,14 @@ def read_counters():
     return {name: sums[name] for name in COUNTERS}
 
 
+def remove_leftovers():
+    """Namespaces that a killed run has left: their addresses are those of the next one's."""
+    for file in pathlib.Path("/run/netns").glob("*"):
+        name, number, _ = f"{file.name}--".split("-", 2)
+        if name == "ptrack" and number.isdecimal() and not pathlib.Path("/proc", number).exists():
+            execute(["ip", "netns", "delete", file.name])
+
+
 class Net:
     """A network namespace of the test."""
 

@@ -13,7 +13,7 @@ from harness.clients import ClientError
 from harness.tracer import TracerError
 from robust.lab import Failed, Skip
 
-from .net import Limit
+from .net import Limit, remove_leftovers
 
 LOCK = pathlib.Path("/run/porttrace-conntrack.lock")
 EXPECTED = (ClientError, Failed, TracerError)  # whose words say enough
@@ -76,6 +76,7 @@ def alone(program):
             print(f"{program}: waiting for another run on this machine", file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         Limit.restore()
+        remove_leftovers()
         yield
 
 
