@@ -1,5 +1,5 @@
 /// A process name: up to 16 bytes of any value but NUL, which ends it.
-struct Comm: Hashable, Sendable {
+public struct Comm: Hashable, Sendable {
     // The bytes in memory order as little-endian words, zero from the first NUL on.
     private var first: UInt64
     private var second: UInt64
@@ -19,7 +19,7 @@ struct Comm: Hashable, Sendable {
     }
 
     /// A name from bytes; what comes after a NUL or the sixteenth is left out.
-    init(_ bytes: some Sequence<UInt8>) {
+    public init(_ bytes: some Sequence<UInt8>) {
         var words: (UInt64, UInt64) = (0, 0)
         for (index, byte) in bytes.prefix(16).enumerated() {
             if index < 8 {
@@ -38,7 +38,7 @@ struct Comm: Hashable, Sendable {
 
     /// Gives the name's bytes; the buffer lives as long as the call.
     @inline(__always)
-    func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+    public func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
         withUnsafeBytes(of: (first.littleEndian, second.littleEndian)) { bytes in
             body(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         }

@@ -71,15 +71,25 @@ extension Failure {
 }
 
 /// Ports from `low` to `high`, both ends included.
-struct PortRange: Equatable {
-    var low: UInt16
-    var high: UInt16
+public struct PortRange: Hashable, Sendable {
+    public var low: UInt16
+    public var high: UInt16
+
+    public init(low: UInt16, high: UInt16) {
+        self.low = low
+        self.high = high
+    }
 }
 
 /// An address and its port in host byte order; 0: the protocol has none.
-struct Endpoint: Equatable {
-    var address: IPAddress
-    var port: UInt16
+public struct Endpoint: Hashable, Sendable {
+    public var address: IPAddress
+    public var port: UInt16
+
+    public init(address: IPAddress, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
 }
 
 /// What tells ICMP's flows apart. The id is in host byte order.

@@ -1,0 +1,96 @@
+/// Something of which a node has a limited number: the contract's `resource`, without its figures.
+public struct Resource: Hashable, Sendable {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// Source ports of one source address towards one destination and port.
+        case ports
+        /// Ports for bind() to port 0, listen() and UDP's autobind.
+        case bindPorts = "bind_ports"
+        /// Entries of a conntrack table.
+        case conntrack
+        /// Ports of one NAT address towards one destination and port.
+        case snat
+        /// TIME_WAIT sockets: `tcp_max_tw_buckets`.
+        case timeWait = "time_wait"
+    }
+
+    public var kind: Kind
+    /// The network namespace that it is in.
+    public var namespace: NamespaceIdentity
+    /// `IPPROTO_*`; 0: of no single protocol.
+    public var proto: UInt8
+    /// Its address; the port is 0.
+    public var source: IPAddress?
+    public var destination: Endpoint?
+
+    public init(
+        _ kind: Kind, in namespace: NamespaceIdentity, proto: UInt8 = 0, source: IPAddress? = nil,
+        destination: Endpoint? = nil
+    ) {
+        self.kind = kind
+        self.namespace = namespace
+        self.proto = proto
+        self.source = source
+        self.destination = destination
+    }
+}
+
+/// How far a resource is used, and by whom.
+public struct Occupancy: Equatable, Sendable {
+    public var resource: Resource
+    public var used: UInt64
+    /// What is usable; nil: not known, or there is none.
+    public var limit: UInt64?
+    /// Largest first, each owner once; what they do not sum up to is nobody's, as far as is known.
+    public var holders: [Holder]
+
+    public init(_ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder]) {
+        self.resource = resource
+        self.used = used
+        self.limit = limit
+        self.holders = holders
+    }
+}
+
+/// One who holds a part of a resource, or one whom its want has hit.
+public struct Holder: Hashable, Sendable {
+    public var owner: HolderOwner
+    public var count: UInt64
+    /// Whether the owner was concluded, not seen.
+    public var isInferred: Bool
+
+    public init(_ owner: HolderOwner, count: UInt64, isInferred: Bool = false) {
+        self.owner = owner
+        self.count = count
+        self.isInferred = isInferred
+    }
+}
+
+/// Whose something is, by what the kernel knows; names come from it when it is shown.
+public struct HolderOwner: Hashable, Sendable {
+    /// The cgroup's id as recorded, see ``CgroupPathSource``; 0: not known.
+    public var cgroupID: UInt64
+    /// Where the cgroup is not known: the network namespace that the address belongs to; its pod, if it is one's alone.
+    public var namespace: NamespaceIdentity?
+    /// nil: not known, or several.
+    public var process: HoldingProcess?
+
+    public init(cgroupID: UInt64 = 0, namespace: NamespaceIdentity? = nil, process: HoldingProcess? = nil) {
+        self.cgroupID = cgroupID
+        self.namespace = namespace
+        self.process = process
+    }
+
+    public static let unknown = HolderOwner()
+}
+
+/// A process as seen from the initial namespaces.
+public struct HoldingProcess: Hashable, Sendable {
+    public var pid: UInt32
+    /// Its leader's, when it was seen.
+    public var comm: Comm
+
+    public init(pid: UInt32, comm: Comm) {
+        self.pid = pid
+        self.comm = comm
+    }
+}

@@ -1,0 +1,64 @@
+/// One problem of a node: the contract's finding.
+public struct Finding: Sendable {
+    public enum Problem: String, Sendable, CaseIterable {
+        case portExhaustion = "port_exhaustion"
+        case bindExhaustion = "bind_exhaustion"
+        case tupleConflict = "tuple_conflict"
+        case snatExhaustion = "snat_exhaustion"
+        case conntrackFull = "conntrack_full"
+        case conntrackInsertFailed = "conntrack_insert_failed"
+        case timeWaitOverflow = "time_wait_overflow"
+    }
+
+    public enum Severity: String, Sendable {
+        case warning, failing
+    }
+
+    public var problem: Problem
+    public var severity: Severity
+    public var occupancy: Occupancy
+    /// Who holds the most, largest first.
+    public var culprits: [Holder]
+    /// Who was refused, largest first.
+    public var victims: [Holder]
+    /// Sentences with numbers. They hold no text that comes from a pod but through the naming that was given.
+    public var evidence: [String]
+    public var fixes: [Fix]
+
+    public init(_ problem: Problem, _ severity: Severity, _ occupancy: Occupancy) {
+        self.problem = problem
+        self.severity = severity
+        self.occupancy = occupancy
+        culprits = []
+        victims = []
+        evidence = []
+        fixes = []
+    }
+}
+
+/// What can be done about a problem.
+public struct Fix: Equatable, Sendable {
+    public enum Time: String, Sendable {
+        /// Ends the failures within a minute, on this node.
+        case now
+        /// The cure.
+        case later
+    }
+
+    public var when: Time
+    /// What it does and where it acts, in a sentence.
+    public var why: String
+    /// To be pasted by root: numbers, addresses, pids and names that match RFC 1123, nothing else of the node's.
+    public var command: String?
+    /// How it outlives a restart.
+    public var persist: String?
+    public var risk: String
+
+    public init(_ when: Time, why: String, command: String? = nil, persist: String? = nil, risk: String) {
+        self.when = when
+        self.why = why
+        self.command = command
+        self.persist = persist
+        self.risk = risk
+    }
+}
