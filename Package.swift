@@ -14,6 +14,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibbpf", providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
         .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CPortTraceWire"),
         .target(name: "BPF", dependencies: ["CLibbpf"], swiftSettings: swiftSettings),
@@ -23,7 +24,7 @@ let package = Package(
             name: "PortTraceNode", dependencies: ["CLinux", "JSON", "PortTraceCore"], swiftSettings: swiftSettings),
         .target(
             name: "PortTraceProbes",
-            dependencies: ["BPF", "CLinux", "CPortTraceWire", "PortTraceCore"],
+            dependencies: ["BPF", "CLinux", "CPortTraceWire", "CZlib", "PortTraceCore"],
             swiftSettings: swiftSettings,
             plugins: ["BPFObjects"]),
         .executableTarget(
@@ -35,7 +36,7 @@ let package = Package(
             ]),
 
         // Build time only: compiles bpf/*.bpf.c and embeds the objects in PortTraceProbes.
-        .executableTarget(name: "embed-object", swiftSettings: swiftSettings),
+        .executableTarget(name: "embed-object", dependencies: ["CZlib"], swiftSettings: swiftSettings),
         .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["embed-object"]),
 
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: swiftSettings),

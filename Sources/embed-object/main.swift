@@ -1,8 +1,9 @@
 // embed-object NAME OUTPUT COMPILE CLANG SOURCE
 //
-// Compiles SOURCE with the script COMPILE and writes OUTPUT, a Swift file that holds the object in hexadecimal:
-// a StaticString may not hold arbitrary bytes.
+// Compiles SOURCE with the script COMPILE and writes OUTPUT, a Swift file that holds the object, compressed by zlib and in
+// hexadecimal: a StaticString may not hold arbitrary bytes.
 
+import CZlib
 import Foundation
 
 guard CommandLine.arguments.count == 6 else {
@@ -28,16 +29,24 @@ guard compiler.terminationStatus == 0 else { exit(1) }
 let bytes = try Data(contentsOf: URL(filePath: object))
 try FileManager.default.removeItem(atPath: object)
 
+var compressedSize = compressBound(uLong(bytes.count))
+var compressed = [UInt8](repeating: 0, count: Int(compressedSize))
+let code = bytes.withUnsafeBytes {
+    compress2(&compressed, &compressedSize, $0.baseAddress, uLong(bytes.count), Z_BEST_COMPRESSION)
+}
+guard code == Z_OK else { fatalError("zlib: \(code)") }
+
 let digits = Array("0123456789abcdef".utf8)
 var hexadecimal: [UInt8] = []
-hexadecimal.reserveCapacity(bytes.count * 2)
-for byte in bytes {
+hexadecimal.reserveCapacity(Int(compressedSize) * 2)
+for byte in compressed.prefix(Int(compressedSize)) {
     hexadecimal.append(digits[Int(byte >> 4)])
     hexadecimal.append(digits[Int(byte & 15)])
 }
 let source = """
     extension EmbeddedObject {
-        static let \(name) = EmbeddedObject(name: "\(name)", hexadecimal: "\(String(decoding: hexadecimal, as: UTF8.self))")
+        static let \(name) = EmbeddedObject(
+            name: "\(name)", size: \(bytes.count), hexadecimal: "\(String(decoding: hexadecimal, as: UTF8.self))")
     }
 
     """
