@@ -12,7 +12,8 @@
 public final class EventStream {
     /// How events are shown.
     public struct Configuration: Sendable {
-        public var format: OutputFormat
+        /// nil: nothing is shown, failures are only counted: see ``EventStream/tallies``.
+        public var format: OutputFormat?
         /// Whether text may be bright.
         public var colour: Bool
         /// The node's name; empty: not known.
@@ -22,7 +23,7 @@ public final class EventStream {
         public var filter: Filter
 
         public init(
-            format: OutputFormat, colour: Bool = false, node: [UInt8], each: Bool = false, filter: Filter = Filter()
+            format: OutputFormat?, colour: Bool = false, node: [UInt8], each: Bool = false, filter: Filter = Filter()
         ) {
             self.format = format
             self.colour = colour
@@ -57,7 +58,7 @@ public final class EventStream {
     /// Turns monotonic times into UTC; to be set again as the offset is measured again.
     public var clock: Clock
 
-    private let format: OutputFormat
+    private let format: OutputFormat?
     private let filter: Filter
     private let report: (Diagnostic) -> Void
     private var output = OutputBuffer()
@@ -66,6 +67,7 @@ public final class EventStream {
     private var accounts = RunAccounts()
     private var lines: NDJSONLines
     private var text: TextOutput
+    private var tallied = FailureTallies()
 
     /// A stream without events.
     ///
@@ -121,6 +123,9 @@ public final class EventStream {
             lines.append(
                 sample.failure, count: 1, first: time, last: nil, owner: owner.json,
                 destination: names.destination(of: sample.failure).json, to: &output)
+        case nil:
+            count(1, of: sample.failure.type, verdict)
+            if verdict == .pass { tallied.add(sample.failure, count: 1) }
         case .text:
             // One that does not pass is counted with its row.
             guard verdict == .pass else { return }
@@ -198,6 +203,7 @@ public final class EventStream {
             lines.append(
                 failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [], to: &output)
         case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time), destination: nil)
+        case nil: tallied.add(failure, count: count)
         }
     }
 
@@ -226,6 +232,7 @@ public final class EventStream {
         switch format {
         case .ndjson: lines.append(lost: place, count: count, at: time, to: &output)
         case .text: text.collect(lost: place, count: count, at: time)
+        case nil: break
         }
     }
 
@@ -243,6 +250,7 @@ public final class EventStream {
         switch format {
         case .ndjson: lines.append(summary: accounts, of: facts, at: time, to: &output)
         case .text: text.finish(accounts, facts, clock: clock, names: &names, to: &output)
+        case nil: break
         }
     }
 
@@ -264,7 +272,7 @@ public final class EventStream {
     /// Takes a sample of a clash. In text it only asks: the row carries the count.
     private func clash(_ sample: Sample) {
         switch format {
-        case .ndjson:
+        case .ndjson, nil:
             clash(
                 HeldClash(
                     key: sample.key, failure: sample.failure, count: 1, first: sample.time, last: 0,
@@ -314,6 +322,7 @@ public final class EventStream {
                 destination: names.destination(of: failure).json, to: &output)
         case .text:
             text.collect(failure, count: count, time: first, destination: names.destination(of: failure).text)
+        case nil: tallied.add(failure, count: count)
         }
     }
 
@@ -337,6 +346,12 @@ public final class EventStream {
 
     /// Records that could not be read so far.
     public var undecodable: UInt64 { accounts.undecodable }
+
+    /// The failures that have passed so far, where nothing is shown: largest first.
+    public var tallies: [FailureTally] { tallied.all }
+
+    /// Failures that the options' filters could not decide on so far.
+    public var undecided: UInt64 { accounts.undecided.sum }
 
     /// Failures that have passed so far.
     public var passed: UInt64 { accounts.totals.sum }
