@@ -59,6 +59,9 @@ struct Arguments {
             default: true
             }
         }
+
+        /// Whether no other command has it.
+        var isOfTrace: Bool { self == .each }
     }
 
     private static let shortOptions = ":o:d:n:h"
@@ -74,7 +77,9 @@ struct Arguments {
         }
         table.append(option())
 
-        var options = TraceOptions()
+        var options = WatchOptions()
+        var format: String?
+        var ofTrace: StaticString?
         var help = false
         var version = false
         linux_getopt_reset()
@@ -92,14 +97,45 @@ struct Arguments {
             switch option {
             case .help: help = true
             case .version: version = true
+            case .output: format = linux_optarg().map { String(cString: $0) }
             default: try read(option, into: &options)
             }
+            if option.isOfTrace { ofTrace = option.name }
         }
         let words = (Int(linux_optind())..<Int(count)).map { text(of: values[$0]) }
         let command = try command(of: words)
         if help { return .help(command) }
         if version { return .version }
-        return .trace(options)
+        switch command {
+        case nil, .trace:
+            let output = try format.map { text throws(UsageError) in try outputFormat(text) } ?? .text
+            options.showsStatus = output == .text
+            return .trace(options, output)
+        case .check:
+            if let ofTrace { throw UsageError(message: "--\(ofTrace) belongs to `porttrace trace`, not to check") }
+            let report = try format.map { text throws(UsageError) in try reportFormat(text) } ?? .text
+            options.showsStatus = report == .text
+            options.duration = options.duration ?? checkDuration
+            return .check(options, report)
+        }
+    }
+
+    /// Nanoseconds of `check`'s sample.
+    private static let checkDuration: Int64 = 5_000_000_000
+
+    private static func outputFormat(_ text: String) throws(UsageError) -> OutputFormat {
+        do {
+            return try OutputFormat(parsing: text.utf8)
+        } catch {
+            throw UsageError(message: "--output: \(error.message)")
+        }
+    }
+
+    private static func reportFormat(_ text: String) throws(UsageError) -> ReportFormat {
+        guard let format = ReportFormat(rawValue: text) else {
+            throw UsageError(message: "--output: \(quoted(text)) is not an output format of check: text or json")
+        }
+        return format
     }
 
     /// The argument with the long option that getopt_long has just read: the one before its value, where that stands
@@ -139,7 +175,7 @@ struct Arguments {
         return UsageError(message: "unknown option \(quoted(argument))")
     }
 
-    private static func read(_ option: Option, into options: inout TraceOptions) throws(UsageError) {
+    private static func read(_ option: Option, into options: inout WatchOptions) throws(UsageError) {
         let bytes = linux_optarg().map {
             UnsafeBufferPointer(start: $0, count: strlen($0)).map(UInt8.init(bitPattern:))
         }
@@ -147,7 +183,6 @@ struct Arguments {
         let text = String(decoding: value, as: UTF8.self)
         do {
             switch option {
-            case .output: options.output = try OutputFormat(parsing: value)
             case .duration: options.duration = try Duration(parsing: value).wholeNanoseconds
             case .interval: options.interval = try Duration(parsing: value).wholeNanoseconds
             case .namespace: try options.filter.addNamespaces(parsing: value)
@@ -165,7 +200,7 @@ struct Arguments {
             case .btf: options.btf = try nonempty(text)
             case .each: options.each = true
             case .verbose: options.verbose = true
-            case .help, .version: break
+            case .help, .version, .output: break
             }
         } catch let error as UsageError {
             throw UsageError(message: "--\(option.name): \(error.message)")

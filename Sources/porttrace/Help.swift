@@ -4,6 +4,7 @@ enum Help {
         switch command {
         case nil: overview
         case .trace: trace
+        case .check: overview
         }
     }
 

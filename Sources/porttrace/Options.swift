@@ -5,17 +5,24 @@ import PortTraceProbes
 enum Invocation {
     case help(Command?)
     case version
-    case trace(TraceOptions)
+    case trace(WatchOptions, OutputFormat)
+    case check(WatchOptions, ReportFormat)
 }
 
 /// The commands that there are.
 enum Command: String {
     case trace
+    case check
 }
 
-/// The options of `porttrace trace`.
-struct TraceOptions {
-    var output = OutputFormat.text
+/// How `porttrace check` shows its verdict.
+enum ReportFormat: String {
+    case text
+    case json
+}
+
+/// What to watch, and how: the options that all commands share, and some of `trace` alone.
+struct WatchOptions {
     /// Nanoseconds; nil: until a signal.
     var duration: Int64?
     /// Nanoseconds between flushes.
@@ -30,6 +37,8 @@ struct TraceOptions {
     var btf: String?
     var each = false
     var verbose = false
+    /// Whether a terminal may be told that nothing has failed yet.
+    var showsStatus = true
 }
 
 /// A command line that cannot be used: exit status 2.

@@ -32,6 +32,20 @@ final class StandardOutput {
         isFile = fstat(STDOUT_FILENO, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
+    /// The exit status that it makes, said on standard error where it is not 0.
+    func exitStatus() -> Int32 {
+        let dropped = "\(droppedLines) lines (\(droppedBytes) bytes) are not written"
+        switch state {
+        case .open, .closed:
+            return 0
+        case .stalled:
+            StandardError.write(line: "standard output took nothing for 2 s after the stop: \(dropped)")
+        case .failed(let code):
+            StandardError.write(line: "cannot write standard output: \(String(cString: strerror(code))): \(dropped)")
+        }
+        return 1
+    }
+
     /// What to poll to learn that the reader has gone: it comes as an error, whatever is asked for.
     var polled: pollfd { pollfd(fd: STDOUT_FILENO, events: 0, revents: 0) }
 

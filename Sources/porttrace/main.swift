@@ -14,8 +14,10 @@ do {
         print(Help.text(for: command), terminator: "")
     case .version:
         print("porttrace \(Version.number)")
-    case .trace(let options):
-        exit(try TraceCommand(options).run())
+    case .trace(let options, let format):
+        exit(try TraceCommand.run(options, format: format))
+    case .check(let options, let format):
+        exit(try CheckCommand.run(options, format: format))
     }
 } catch let error as UsageError {
     StandardError.write(line: "\(error.message); see porttrace --help")

@@ -74,13 +74,17 @@ def unknown_words(lab):
     """What comes with later versions is unknown until then."""
     lab.once()
     for arguments, names in (
-        (["check"], "check"),
+        (["Check"], "Check"),
+        (["check", "trace"], "trace"),
+        (["check", "-o", "ndjson"], "--output"),
+        (["check", "--each"], "--each"),
+        (["--each", "check"], "--each"),
         (["top"], "top"),
         (["Trace"], "Trace"),
         ([""], "''"),
         (["trace", "trace"], "trace"),
         (["trace", "x"], "x"),
-        (["--", "check"], "check"),
+        (["--", "top"], "top"),
         (["-x"], "-x"),
         (["-ox"], "--output"),
         (["-"], "-"),

@@ -5,7 +5,7 @@ import PortTraceNode
 import PortTraceProbes
 
 // Conntrack's part of the stream: what its counters know beyond the packets, and who holds a NAT port.
-extension TraceCommand {
+extension NodeWatch {
     /// Reports what the kernel has counted and no hook has seen.
     func report(_ unclaimed: [UnclaimedFailures]) {
         let now = KernelClock.utcNow()
