@@ -31,10 +31,11 @@ GUEST_COUNT ?= 500
 # Packets refused in a scenario of Tests/kernel/conntrack, whose default is 5,000.
 NATIVE_PACKETS ?= 500
 GUEST_PACKETS ?= 300
-# The oldest and the newest kernel for the cases of Tests/kernel/robustness and Tests/kernel/conntrack; the other
-# exactness tests run on all.
+# The oldest and the newest kernel for the cases of Tests/kernel/robustness, Tests/kernel/conntrack and
+# Tests/kernel/check; the other exactness tests run on all.
 ROBUSTNESS_KERNELS ?= bullseye,trixie-backports
 CONNTRACK_KERNELS ?= bullseye,trixie-backports
+CHECK_KERNELS ?= bullseye,trixie-backports
 PODS_KERNELS ?= bookworm,trixie
 
 ## test: unit tests; with the right to load BPF also the tests against this kernel
@@ -43,10 +44,11 @@ test: build
 	$(SWIFT) test
 	Tests/kernel/selftest
 	Tests/kernel/track/selftest.py
+	Tests/kernel/staged/selftest.py
 	@if scripts/can-load-bpf; then \
 		set -ex; Tests/kernel/run --count $(NATIVE_COUNT); Tests/kernel/conntrack --count $(NATIVE_PACKETS); \
-		Tests/kernel/robustness; \
-	else echo 'Tests/kernel/run, conntrack and robustness: SKIPPED, see above'; fi
+		Tests/kernel/check; Tests/kernel/robustness; \
+	else echo 'Tests/kernel/run, conntrack, check and robustness: SKIPPED, see above'; fi
 
 ## test-kernels: the same tests inside Debian's kernels, each in a virtual machine
 test-kernels: build
@@ -57,6 +59,7 @@ test-kernels: build
 		--count $(GUEST_PACKETS) --skip midway
 	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
+	Tests/kernel/matrix --program check --kernels $(CHECK_KERNELS) --modes auto --at-once 1
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
 
 ## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd
