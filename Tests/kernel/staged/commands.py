@@ -5,20 +5,25 @@ import re
 VALUE = r"""(?:\d+|"\d+(?:[ \t]+\d+)*"|'\d+(?:[ \t]+\d+)*')"""
 ADDRESS = r"[0-9a-fA-F.:]+(?:/\d+)?"
 OWN_SETTING = rf"sysctl (?:-q )?-w(?: net\.[a-z0-9_.]+={VALUE})+"
-DELETION = rf"conntrack -D(?: -f ipv[46])?(?: (?:-[sdrq]|--(?:orig|reply)?-?(?:src|dst)) {ADDRESS})+"
+SELECTION = rf"-f ipv[46]|-p (?:tcp|udp)|--state [A-Z_]+|(?:-[sdrq]|--(?:orig|reply)?-?(?:src|dst)) {ADDRESS}"
+DELETION = rf"conntrack -D(?: (?:{SELECTION}))+"
+NAT_RULE = (
+    r"nft 'add table ip6? porttrace; add chain ip6? porttrace snat \{ type nat hook postrouting priority \d+ ; \};"
+    rf" add rule ip6? porttrace snat ip6? daddr {ADDRESS} (?:tcp|udp) dport \d+"
+    rf" snat to \[?{ADDRESS}\]?:\d+-\d+ fully-random'"
+)
 TABLE_SIZE = (
     rf"sysctl (?:-q )?-w(?: net\.(?:netfilter\.)?nf_conntrack_(?:max|buckets)={VALUE})+"
     r"|echo \d+ ?> ?/sys/module/nf_conntrack/parameters/hashsize"
 )
 ENTER = r"nsenter (?:-t|--target) (?P<pid>\d+) (?:-n|--net) "
-PART = re.compile(rf"(?:{ENTER})?(?P<rest>{TABLE_SIZE}|{OWN_SETTING}|{DELETION})")
-JOINT = re.compile(r" ?(?:&&|;) ?")
+PART = re.compile(rf"(?:{ENTER})?(?P<rest>{TABLE_SIZE}|{OWN_SETTING}|{DELETION}|{NAT_RULE})")
 RANGE = re.compile(r"ip_local_port_range=[\"']?(\d+)[ \t]+(\d+)")
 
 
 def parts_of(command):
     """A match for each part; None where the command is not of the few forms that there are."""
-    parts = [PART.fullmatch(text) for text in JOINT.split(command)]
+    parts = [PART.fullmatch(text) for text in command.split(" && ")]
     return parts if all(parts) else None
 
 

@@ -56,7 +56,7 @@ DOCUMENT = {
 }
 NEEDED_OF_HOLDER = ("count", "share")
 NEEDED_OF_FIX = ("when", "why", "risk")
-NEEDED_OF_RESOURCE = ("kind", "netns_id", "used")
+NEEDED_OF_RESOURCE = ("kind", "netns_id")
 IDENTITIES = {"k8s", "unit", "cgroup", "proc", "unknown"}
 
 
