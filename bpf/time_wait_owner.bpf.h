@@ -25,7 +25,7 @@ struct pt_time_wait_owner {
 	u64 cgroup_id; /* the socket creator's, as in pt_key; 0 unknown */
 	u64 time_ns;   /* CLOCK_MONOTONIC: when it came into TIME_WAIT; 0: not yet */
 	u32 tgid;      /* the process that closed it first; 0: none, or not seen */
-	u32 unused;
+	u32 uid;
 	char comm[PT_COMM_LEN]; /* its leader's */
 };
 

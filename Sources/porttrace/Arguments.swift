@@ -26,6 +26,7 @@ struct Arguments {
         case btf
         case interval
         case each
+        case states
         case verbose
 
         var name: StaticString {
@@ -49,13 +50,14 @@ struct Arguments {
             case .btf: "btf"
             case .interval: "interval"
             case .each: "each"
+            case .states: "states"
             case .verbose: "verbose"
             }
         }
 
         var takesValue: Bool {
             switch self {
-            case .help, .version, .each, .verbose: false
+            case .help, .version, .each, .states, .verbose: false
             default: true
             }
         }
@@ -99,6 +101,9 @@ struct Arguments {
         let command = try command(of: words)
         if help { return .help(command) }
         if version { return .version }
+        if options.filter.names(.tcpState), !options.states {
+            throw UsageError(message: "--kind: 'tcp_state' needs --states")
+        }
         return .trace(options)
     }
 
@@ -164,6 +169,7 @@ struct Arguments {
             case .probeMode: options.mode = try probeMode(text)
             case .btf: options.btf = try nonempty(text)
             case .each: options.each = true
+            case .states: options.states = true
             case .verbose: options.verbose = true
             case .help, .version: break
             }

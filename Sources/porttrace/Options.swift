@@ -29,6 +29,7 @@ struct TraceOptions {
     var mode = ProbeMode.auto
     var btf: String?
     var each = false
+    var states = false
     var verbose = false
 }
 
