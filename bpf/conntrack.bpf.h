@@ -293,12 +293,12 @@ __noinline int peek(u64 netns, u64 offset, u32 index)
 	struct net *net = (void *)netns;
 	struct pt_peek *row = bpf_map_lookup_elem(&pt_peeks, &index);
 
-	if (!row)
+	struct pt_conntrack *state = conntrack_state();
+
+	if (!row || !state)
 		return 0;
 	__builtin_memset(row, 0, sizeof(*row));
-	if (!read_counters(net, offset, &row->now))
-		return 0;
-	read_other_counters(net, offset, &row->now);
+	read_all_counters(net, offset, &row->now, state);
 	fill_table_key(&row->key, net);
 	row->netns_id = BPF_CORE_READ(net, ns.inum);
 	return 0;

@@ -124,8 +124,19 @@ extension Hook {
                 part.module = KernelModule.loadable(module)
                 return part
             }
+        case (.timeWait, .rawTracepoint): [Part(program: "time_wait_raw_tp", points: [.section])] + Self.audit
+        case (.timeWait, .tracepoint): [Part(program: "time_wait_tp", points: [.section])] + Self.audit
+        case (.states, .fexit):
+            [Part(program: "states_raw_tp", points: [.section]), Part(program: "states_end_fentry", points: [.section])]
+        case (.states, .kprobe):
+            [
+                Part(program: "states_tp", points: [.section]),
+                Part(program: "states_end_entry", points: [.entry("inet_twsk_kill")]),
+            ]
+        case (.states, .rawTracepoint): [Part(program: "states_raw_tp", points: [.section])]
+        case (.states, .tracepoint): [Part(program: "states_tp", points: [.section])]
         case (.bind, .rawTracepoint), (.bind, .tracepoint), (.conntrack, .fexit), (.conntrack, .kprobe),
-            (.evictions, .rawTracepoint), (.evictions, .tracepoint):
+            (.evictions, .rawTracepoint), (.evictions, .tracepoint), (.timeWait, .fexit), (.timeWait, .kprobe):
             []
         }
     }

@@ -4,7 +4,7 @@ extension Failure {
     /// Reads a key and what is known beyond it.
     ///
     /// - Throws: ``DecodeError`` for a value that the header does not know, or that contradicts the others: `kind`,
-    ///   `cause`, `tier`, `family`, `attribution` or `flags`.
+    ///   `cause`, `tier`, `family`, `attribution`, `flags` or `states`.
     init(key: pt_key, detail: pt_detail) throws(DecodeError) {
         let flags = Flags(rawValue: key.flags)
         let folding = try Failure.folding(flags)
@@ -79,6 +79,13 @@ extension Failure {
             // The kernel reads it while someone may be writing it: a range that is none is not known.
             if detail.port_high != 0, detail.port_low <= detail.port_high {
                 portRange = PortRange(low: detail.port_low, high: detail.port_high)
+            }
+            if type == .timeWaitOverflow { limit = detail.limit }
+            if type == .tcpState {
+                guard let old = TCPState(rawValue: key.states >> 4), let new = TCPState(rawValue: key.states & 15) else {
+                    throw .states(key.states)
+                }
+                change = TCPStateChange(old: old, new: new)
             }
         }
     }
