@@ -7,5 +7,6 @@
 #include "bind.bpf.h"
 #include "conntrack.bpf.h"
 #include "evictions.bpf.h"
+#include "census.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
