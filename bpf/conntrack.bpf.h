@@ -195,17 +195,10 @@ int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
 	struct pt_conntrack *state = conntrack_state();
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
-	struct proto *proto;
 
 	if (!state)
 		return 1;
-	state->own_net = (u64)net;
-	state->net_ops = (u64)BPF_CORE_READ(net, ns.ops);
-	proto = BPF_CORE_READ(task_socket(udp), __sk_common.skc_prot);
-	if (bpf_core_field_exists(proto->h.udp_table))
-		state->udp_table = (u64)BPF_CORE_READ(proto, h.udp_table);
-	proto = BPF_CORE_READ(task_socket(tcp), __sk_common.skc_prot);
-	state->tcp_hashinfo = (u64)BPF_CORE_READ(proto, h.hashinfo);
+	learn_tables(state, udp, tcp);
 	state->count_id = state->max = 0;
 	state->max_address = 0;
 	if (!count || !max)

@@ -9,5 +9,6 @@
 #include "evictions.bpf.h"
 #include "time_wait.bpf.h"
 #include "states.bpf.h"
+#include "census.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -30,18 +30,20 @@ struct HookLoader {
         let kprobes = tracefs.flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
 
         var (states, hooks) = attachTogether(plan(features), maps: maps, kprobes: kprobes)
+        var census = hooks.first
         if hooks.isEmpty {
             kprobes?.removeAll()
             features.probeFexit()
             (states, hooks) = attachEach(plan(features), maps: maps, kprobes: kprobes)
+            census = try? AttachedHooks([], withCensus: true, maps: maps, btf: configuration.btf, kprobes: nil)
         }
         guard !hooks.isEmpty else {
             kprobes?.removeAll()
             throw ProbeError(states: states, features: features)
         }
         let shared = SharedMap.allCases.map { maps[$0]! }
-        withExtendedLifetime((hooks, kprobes)) {
-            handOver(Handover(states, shared: shared, hooks, kprobes))
+        withExtendedLifetime((hooks, census, kprobes)) {
+            handOver(Handover(states, shared: shared, census: census?.census ?? [], hooks, kprobes))
         }
     }
 
@@ -53,7 +55,7 @@ struct HookLoader {
         plan.choices.removeAll { $0.hook.module != module }
         let (states, hooks) = attachEach(plan, maps: maps, kprobes: kprobes)
         if hooks.isEmpty { kprobes?.removeAll() }
-        withExtendedLifetime((hooks, kprobes)) { handOver(Handover(states, shared: [], hooks, kprobes)) }
+        withExtendedLifetime((hooks, kprobes)) { handOver(Handover(states, shared: [], census: [], hooks, kprobes)) }
     }
 
     private func plan(_ features: KernelFeatures) -> ProbePlan {
@@ -71,7 +73,8 @@ struct HookLoader {
         }
         let choices = states.compactMap { state in state.attachment.map { (state.hook, $0) } }
         guard !choices.isEmpty,
-            let hooks = try? AttachedHooks(choices, maps: maps, btf: configuration.btf, kprobes: kprobes)
+            let hooks = try? AttachedHooks(
+                choices, withCensus: true, maps: maps, btf: configuration.btf, kprobes: kprobes)
         else { return ([], []) }
         return (states, [hooks])
     }
@@ -184,4 +187,9 @@ enum SharedMap: String, CaseIterable {
     case stateFilter = "pt_state_filter"
     case rejected = "pt_rejected"
     case timeWait = "pt_time_wait"
+    case census = "pt_census"
+    case censusKeys = "pt_census_keys"
+    case censusOwners = "pt_census_owners"
+    case censusNamespaces = "pt_census_nets"
+    case censusPlace = "pt_census_place"
 }

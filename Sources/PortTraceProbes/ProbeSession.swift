@@ -42,6 +42,8 @@ public final class ProbeSession {
     public let cgroupPaths: CgroupPaths
     /// nil where neither the conntrack hook nor that of TIME_WAIT stands.
     public let conntrack: ConntrackAudit?
+    /// nil where the kernel refuses its programs.
+    public let ports: PortCensusReader?
     private let maps: [Descriptor]
     private var attached: [Attached]
     private var late: LateHooks?
@@ -79,8 +81,9 @@ public final class ProbeSession {
 
         let open = handover.descriptors.map { Descriptor($0) }
         maps = Array(open.prefix(SharedMap.allCases.count))
-        let attached = Attached(handover, open.dropFirst(maps.count), group: group)
+        let attached = Attached(handover, open.dropFirst(maps.count + handover.censusCount), group: group)
         self.attached = [attached]
+        let census = open.dropFirst(maps.count).prefix(handover.censusCount)
 
         let descriptors = Dictionary(uniqueKeysWithValues: zip(SharedMap.allCases, maps.map(\.number)))
         var audit: [ConntrackAudit.Program: Int32] = [:]
@@ -88,13 +91,14 @@ public final class ProbeSession {
             if let part = ConntrackAudit.Program(rawValue: program.name) { audit[part] = program.descriptor.number }
         }
         rejected = try ProbeError.wrapping { () throws(BPFError) in try Map(descriptors[.rejected]!) }
-        (records, cgroupPaths, conntrack) = try ProbeError.wrapping { () throws(BPFError) in
+        (records, cgroupPaths, conntrack, ports) = try ProbeError.wrapping { () throws(BPFError) in
             let (each, hierarchy) = (configuration.each, CgroupHierarchy.inUse())
             let conntrack = audit.isEmpty ? nil : try ConntrackAudit(maps: descriptors, programs: audit)
             try conntrack?.arm()
             return (
                 try FailureRecords(maps: descriptors, each: each, hierarchy: hierarchy),
-                CgroupPaths(map: try Map(descriptors[.cgroups]!), hierarchy: hierarchy), conntrack
+                CgroupPaths(map: try Map(descriptors[.cgroups]!), hierarchy: hierarchy), conntrack,
+                census.isEmpty ? nil : try PortCensusReader(maps: descriptors, programs: Array(census))
             )
         }
         for state in states where state.attachment == nil {

@@ -149,7 +149,7 @@ private struct Flags: OptionSet {
 
 extension IPAddress {
     /// An address from a record's sixteen bytes in network order; IPv4 takes the first four.
-    fileprivate init(_ family: IPFamily, bytes: SixteenBytes) {
+    init(_ family: IPFamily, bytes: SixteenBytes) {
         let (first, second) = withUnsafeBytes(of: bytes) { bytes in
             (
                 UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
@@ -164,7 +164,7 @@ extension IPAddress {
 }
 
 extension Comm {
-    fileprivate init(record characters: SixteenCharacters) {
+    init(record characters: SixteenCharacters) {
         let (first, second) = withUnsafeBytes(of: characters) { bytes in
             (
                 UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self)),
@@ -176,11 +176,11 @@ extension Comm {
 }
 
 // C arrays import as tuples.
-private typealias SixteenBytes = (
+typealias SixteenBytes = (
     UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8,
     UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8
 )
-private typealias SixteenCharacters = (
+typealias SixteenCharacters = (
     CChar, CChar, CChar, CChar, CChar, CChar, CChar, CChar,
     CChar, CChar, CChar, CChar, CChar, CChar, CChar, CChar
 )
