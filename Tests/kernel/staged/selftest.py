@@ -234,7 +234,8 @@ class Commands(unittest.TestCase):
             "nsenter -t 7 -n conntrack -D -f ipv6 -s fd88:3::2",
             "conntrack -D -p tcp --reply-src 198.51.100.9 --reply-dst 203.0.113.2 --state TIME_WAIT",
             "nft 'add table ip porttrace; add chain ip porttrace snat { type nat hook postrouting priority 90 ; };"
-            " add rule ip porttrace snat ip daddr 198.51.100.9 udp dport 53 snat to 203.0.113.2:1024-65535 fully-random'",
+            " add rule ip porttrace snat ip daddr 198.51.100.9 udp dport 53 snat to 203.0.113.2:1024-65535"
+            " fully-random'",
         ):
             with self.subTest(command=command):
                 self.assertTrue(is_sound(command))
@@ -242,9 +243,9 @@ class Commands(unittest.TestCase):
     def test_others_do_not(self):
         for command in (
             "", "reboot", "sysctl -w net.ipv4.tcp_tw_reuse=1; reboot", "sysctl -w net.ipv4.x=`reboot`",
-            'sysctl -w net.ipv4.ip_local_port_range="1 $(reboot)"', "conntrack -D -s 10.88.3.2 | sh", "nft 'flush ruleset'",
-            "sysctl -w kernel.panic=1", "nsenter -t 41 -m -n sysctl -w net.ipv4.tcp_tw_reuse=1", "conntrack -D",
-            "conntrack -F", "sysctl -w net.ipv4.tcp_tw_reuse=1\nreboot",
+            'sysctl -w net.ipv4.ip_local_port_range="1 $(reboot)"', "conntrack -D -s 10.88.3.2 | sh",
+            "nft 'flush ruleset'", "sysctl -w kernel.panic=1", "nsenter -t 41 -m -n sysctl -w net.ipv4.tcp_tw_reuse=1",
+            "conntrack -D", "conntrack -F", "sysctl -w net.ipv4.tcp_tw_reuse=1\nreboot",
         ):  # fmt: skip
             with self.subTest(command=command):
                 self.assertFalse(is_sound(command))
