@@ -59,7 +59,8 @@ test-kernels: build
 		--count $(GUEST_PACKETS) --skip midway
 	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
-	Tests/kernel/matrix --program check --kernels $(CHECK_KERNELS) --modes auto --at-once 1
+	Tests/kernel/matrix --program check --kernels $(CHECK_KERNELS) --modes auto --at-once 1 -- \
+		--skip busy_ports,busy_errors,busy_tables
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
 
 ## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd

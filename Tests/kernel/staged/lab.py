@@ -65,8 +65,8 @@ class Lab(track.Lab):
             return self.pods[place].cgroup(container)
         return self.make_cgroup(f"{place}.slice/{container}.service")
 
-    def worker(self, name, place, container=None):
-        worker = Worker(self, name, place, container)
+    def worker(self, name, place, **options):
+        worker = Worker(self, name, place, **options)
         self.workers.append(worker)
         return worker
 

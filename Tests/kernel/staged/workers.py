@@ -12,8 +12,8 @@ PROGRAM = pathlib.Path(__file__).resolve().with_name("worker.py")
 class Worker:
     """A process in a namespace and a cgroup of the lab. Of a pod, `container` is one of its containers."""
 
-    def __init__(self, lab, name, place, container=None):
-        self.name, self.place, self.comm = name, place, f"st-{name}"[:15]
+    def __init__(self, lab, name, place, container=None, comm=""):
+        self.name, self.place, self.comm = name, place, (comm or f"st-{name}")[:15]
         self.net = lab.nets[place]
         self.pod = lab.pods.get(place)
         self.folder = lab.cgroup_of(place, container or name)
