@@ -56,15 +56,18 @@ public struct Map {
     }
 
     /// Maps the values of an array made with BPF_F_MMAPABLE into memory, until the process ends.
-    public func mapped() throws(BPFError) -> UnsafeMutableRawPointer {
-        let size = sysconf(Int32(_SC_PAGESIZE))
+    ///
+    /// - Parameter bytes: From the first value on; a page at least.
+    public func mapped(bytes: Int = 1) throws(BPFError) -> UnsafeMutableRawPointer {
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let size = (bytes + page - 1) / page * page
         let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
         guard let address, address != MAP_FAILED else { throw BPFError("map", "an array") }
         return address
     }
 }
 
-/// Takes all elements out of hash maps, in batches.
+/// Takes all elements out of hash maps, or reads them, in batches.
 public final class BatchReader {
     private let keys: UnsafeMutableRawBufferPointer
     private let values: UnsafeMutableRawBufferPointer
@@ -85,21 +88,22 @@ public final class BatchReader {
     /// Removes every element of the map and hands them out; the buffers are valid during the call only. Elements
     /// that come in meanwhile may be left.
     ///
+    /// - Parameter keeping: whether they stay in the map.
     /// - Throws: ``BPFError``; what was handed out until then is removed, the rest is still in the map.
     public func drain(
-        _ map: Map, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
+        _ map: Map, keeping: Bool = false,
+        _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(BPFError) {
+        let take = keeping ? bpf_map_lookup_batch : bpf_map_lookup_and_delete_batch
         var position: UInt32?
         while true {
             var count = rows
             var next: UInt32 = 0
             let result = RealtimePriority.during {
                 guard var position else {
-                    return bpf_map_lookup_and_delete_batch(
-                        map.descriptor, nil, &next, keys.baseAddress, values.baseAddress, &count, nil)
+                    return take(map.descriptor, nil, &next, keys.baseAddress, values.baseAddress, &count, nil)
                 }
-                return bpf_map_lookup_and_delete_batch(
-                    map.descriptor, &position, &next, keys.baseAddress, values.baseAddress, &count, nil)
+                return take(map.descriptor, &position, &next, keys.baseAddress, values.baseAddress, &count, nil)
             }
             let code = errno
             // ENOENT is the end; it may come together with the last elements.

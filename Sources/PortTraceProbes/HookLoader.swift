@@ -153,4 +153,5 @@ enum SharedMap: String, CaseIterable {
     case addresses = "pt_addresses"
     case place = "pt_place"
     case peeks = "pt_peeks"
+    case used = "pt_used"
 }

@@ -107,10 +107,46 @@ final class ConntrackTable {
         return isRefused
     }
 
+    /// Adds up all entries, of both families. Takes about a second for a million of them, most of it the kernel's, and
+    /// 64 KB whatever their number.
+    ///
+    /// - Parameter isOver: Asked between messages: whether to give up.
+    /// - Throws: ``NetlinkError``; the table cannot be used after it.
+    func dump(into tally: TableTally, isOver: () -> Bool) throws(NetlinkError) {
+        sequence &+= 1
+        try transact(ConntrackRequest.wholeDump(sequence: sequence), isOver: isOver) {
+            received, isComplete throws(NetlinkError) in
+            try TableDump.add(received, sequence: sequence, to: tally, isComplete: &isComplete)
+        }
+    }
+
+    /// The kernel's own counters of the table, all CPUs' together.
+    ///
+    /// - Throws: ``NetlinkError``; the table cannot be used after it.
+    func statistics(isOver: () -> Bool) throws(NetlinkError) -> TableStatistics {
+        sequence &+= 1
+        var statistics = TableStatistics()
+        try transact(ConntrackRequest.statistics(sequence: sequence), isOver: isOver) {
+            received, isComplete throws(NetlinkError) in
+            try statistics.add(received, sequence: sequence, isComplete: &isComplete)
+        }
+        return statistics
+    }
+
     /// Sends a request and takes its answer to the end. A dump that the table changed under (`NLM_F_DUMP_INTR`) is
     /// taken as it is.
     private func exchange(
         _ request: [UInt8], isOver: () -> Bool, _ body: (ConntrackEntry) -> Void
+    ) throws(NetlinkError) {
+        try transact(request, isOver: isOver) { received, isComplete throws(NetlinkError) in
+            try ConntrackReply.forEachEntry(in: received, sequence: sequence, isComplete: &isComplete, body)
+        }
+    }
+
+    /// - Parameter take: Takes a datagram, and says whether it was the answer's last.
+    private func transact(
+        _ request: [UInt8], isOver: () -> Bool,
+        _ take: (UnsafeRawBufferPointer, inout Bool) throws(NetlinkError) -> Void
     ) throws(NetlinkError) {
         guard send(socket, request, request.count, 0) == request.count else { throw .system(errno) }
         var isComplete = false
@@ -120,8 +156,7 @@ final class ConntrackTable {
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw errno == EAGAIN ? .late : .system(errno) }
             guard count <= buffer.count else { throw .malformed }
-            let received = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-            try ConntrackReply.forEachEntry(in: received, sequence: sequence, isComplete: &isComplete, body)
+            try take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &isComplete)
         }
     }
 }
