@@ -70,6 +70,11 @@ public struct NodeAddresses: Sendable {
         }
     }
 
+    /// Whether nobody has an address, for sure.
+    public func isKnownToHaveNone(_ address: IPAddress) -> Bool {
+        isComplete && owner(of: address) == Owner.nobody
+    }
+
     /// Whether it is in the /24 (IPv6: the /64) of an address that some pod has, and nobody has it.
     func isNearPod(_ address: IPAddress) -> Bool {
         networks.index(of: GroupCounts.Key(address.network, rest: 0)) != nil && owner(of: address) == Owner.nobody

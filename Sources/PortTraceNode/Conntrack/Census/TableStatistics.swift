@@ -17,19 +17,8 @@ struct TableStatistics: Equatable {
         var sum = self
         var ended = isComplete
         try NetlinkMessage.forEach(in: bytes) { message throws(NetlinkError) in
-            guard message.sequence == sequence else { return }
-            guard Int32(message.type) == ConntrackRequest.cpuStatistics else {
-                guard message.payload.count >= MemoryLayout<Int32>.size else { throw .malformed }
-                switch Int32(message.type) {
-                case NLMSG_NOOP: return
-                case NLMSG_ERROR, NLMSG_DONE:  // Both begin with an error number, 0 or negative.
-                    let code = message.payload.loadUnaligned(as: Int32.self)
-                    guard code == 0 else { throw .system(0 &- code) }
-                    ended = true
-                default: throw .malformed
-                }
-                return
-            }
+            guard message.sequence == sequence, try !message.isControl(&ended) else { return }
+            guard Int32(message.type) == ConntrackRequest.cpuStatistics else { throw .malformed }
             try sum.add(message.payload)
         }
         (self, isComplete) = (sum, ended)
