@@ -20,7 +20,8 @@ struct NamespaceSurvey {
     init(proc: String) {
         self.proc = proc
         host = Self.inode("\(proc)/1/ns/net").map { UInt32(truncatingIfNeeded: $0) }
-        hasHostNumbers = Self.inode("\(proc)/1/ns/pid") == Self.initialPIDs
+        // A procfs in which this process has a number, and that process is in the initial namespace, is the host's.
+        hasHostNumbers = ["1", "self"].contains { Self.inode("\(proc)/\($0)/ns/pid") == Self.initialPIDs }
         for name in NodeProc.processes(proc) {
             guard let number = UInt32(name), let inode = Self.inode("\(proc)/\(name)/ns/net") else { continue }
             let namespace = UInt32(truncatingIfNeeded: inode)
