@@ -133,13 +133,6 @@ __noinline int note_closer(u64 socket)
 	return 0;
 }
 
-struct netns_ipv4___count {
-	struct inet_timewait_death_row___count tcp_death_row;
-};
-struct net___tw_count {
-	struct netns_ipv4___count ipv4;
-} __attribute__((preserve_access_index));
-
 /* tcp_max_tw_buckets, and whether that many are there: some may have gone since. True also where it is not known. */
 static __always_inline bool are_buckets_full(struct net *net, u32 *limit)
 {
