@@ -108,7 +108,7 @@ class Lab(track.Lab):
             (meanwhile or rest)()
             return None
         forms = [self.start(form, *arguments) for form in ("json", "text")]
-        self.trace = forms[0]
+        self.trace = self.trace or forms[0]
         for one in forms:
             one.await_attached()
         if meanwhile:
