@@ -94,6 +94,10 @@ import Testing
             $0.setPod { $0.udpSockets = 100_000 }
             $0.fillTable([3: 100], udp: 70_000, of: 100_000)
         },
+        Variant("a small range that was of too little use to be told before") {
+            $0.use(Node.ports, 12, of: 234)
+            $0.sample.portsBefore!.occupancies = []
+        },
         Variant("failures of types that were not met") { $0.fail(.connectExhausted, .portRange, Node.ports, 0) },
     ]
 

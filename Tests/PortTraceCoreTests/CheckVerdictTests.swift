@@ -42,7 +42,7 @@ import Testing
         Case("a full table, and not ports", full, .failing, [.conntrackFull], "Not source ports"),
         Case("evictions", Node.evicting, .failing, [.conntrackFull], "lives by evicting flows"),
         Case("SNAT", Node.snatSpent, .failing, [.snatExhaustion], "no pod's own counters show it"),
-        Case("TIME_WAIT", Node.timeWaitOverflow, .failing, [.timeWaitOverflow], "(50 of 50 used, 100 %)"),
+        Case("TIME_WAIT", Node.timeWaitOverflow, .failing, [.timeWaitOverflow], "(50 of 50 used, 100%)"),
         Case("a DNS race", Node.dnsRace, .failing, [.conntrackInsertFailed], "A DNS race: 38 were questions"),
         Case("long chains", Node.chainTooLong, .failing, [.conntrackInsertFailed], "chain is too long"),
         Case(
@@ -50,7 +50,8 @@ import Testing
             Node().with { $0.fail(.conntrackInsertFailed, .race, Node.table, 40, dns: 3) }, .failing,
             [.conntrackInsertFailed], "Races: two packets"),
         Case(
-            "several, by severity and size", Node.several, .failing, [.portExhaustion, .conntrackFull, .bindExhaustion],
+            "several, by severity and size", Node.several, .failing,
+            [.portExhaustion, .conntrackFull, .bindExhaustion],
             "(and 2 more below)"),
         // What the kernel's counters alone show.
         Case(
@@ -100,7 +101,9 @@ import Testing
                 }
             }, .warning, [.timeWaitOverflow], "running out of TIME_WAIT sockets"),
         // What fills a table.
-        Case("long-lived", full, .failing, [.conntrackFull], "Filled by connections that stay open: 90,000 entries (90 %)"),
+        Case(
+            "long-lived", full, .failing, [.conntrackFull],
+            "Filled by connections that stay open: 90,000 entries (90%)"),
         Case(
             "churn",
             full.with { $0.fillTable([3: 30_000, 7: 70_000], of: 100_000) }, .failing, [.conntrackFull],
@@ -160,7 +163,7 @@ import Testing
                 resource.namespace.mix = 0
                 resource.source = nil
                 $0.fail(.connectExhausted, .portRange, resource, 3)
-            }, .failing, [.portExhaustion], "(28,232 of 28,232 used, 100 %)"),
+            }, .failing, [.portExhaustion], "(28,232 of 28,232 used, 100%)"),
         Case(
             "another destination's ports are not it",
             Node().with {
@@ -243,13 +246,24 @@ import Testing
         #expect(finding.victims.first?.owner == Node.victim)
     }
 
+    /// A DNS race is made by whoever asks; a full table by whoever fills it.
+    @Test func culpritOfARaceHasSentIt() throws {
+        let race = try #require(Node.dnsRace.diagnosis.findings.first)
+        #expect(race.culprits == [Holder(Node.victim, count: 40)])
+        #expect(race.areCulpritsRacing)
+        let chains = try #require(Node.chainTooLong.diagnosis.findings.first)
+        #expect(chains.culprits.first?.owner == Node.hog)
+        #expect(!chains.areCulpritsRacing)
+    }
+
     @Test func failuresOfOneResourceAreOneFinding() throws {
         let node = Node.tableFull.with { $0.fail(.conntrackEvicted, .tableFull, Node.table, 20) }
         let findings = node.diagnosis.findings
         #expect(findings.count == 1)
         #expect(findings.first?.failures == 520)
         #expect(findings.first?.victims == [Holder(Node.victim, count: 520)])
-        #expect(findings.first?.evidence.first?.hasPrefix("520 failures: 500 packets dropped by a full table, 20") == true)
+        #expect(
+            findings.first?.evidence.first?.hasPrefix("520 failures: 500 packets dropped by a full table, 20") == true)
     }
 
     /// Each limit that others have, and what a container cannot see.
