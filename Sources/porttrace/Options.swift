@@ -6,19 +6,13 @@ enum Invocation {
     case help(Command?)
     case version
     case trace(WatchOptions, OutputFormat)
-    case check(WatchOptions, ReportFormat)
+    case check(WatchOptions, CheckReport.Format)
 }
 
 /// The commands that there are.
 enum Command: String {
     case trace
     case check
-}
-
-/// How `porttrace check` shows its verdict.
-enum ReportFormat: String {
-    case text
-    case json
 }
 
 /// What to watch, and how: the options that all commands share, and some of `trace` alone.

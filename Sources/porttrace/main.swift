@@ -17,7 +17,7 @@ do {
     case .trace(let options, let format):
         exit(try TraceCommand.run(options, format: format))
     case .check(let options, let format):
-        exit(try CheckCommand.run(options, format: format))
+        exit(CheckCommand.run(options, format: format))
     }
 } catch let error as UsageError {
     StandardError.write(line: "\(error.message); see porttrace --help")

@@ -177,26 +177,30 @@ extension Filter {
     ///   - owner: what ``evaluate(cgroup:)`` and ``evaluate(names:)`` said of its owner.
     func evaluate(_ failure: borrowing Failure, as type: EventType, owner: Verdict) -> Verdict {
         if isEmpty { return .pass }
-        if !types.isEmpty, !types.contains(type) { return .reject }
-        var verdict = owner
-        if !pids.isEmpty || !comms.isEmpty {
-            if let process = failure.process {
-                if !pids.isEmpty { verdict = verdict.and(Verdict(pids.contains(process.pid))) }
-                if !comms.isEmpty {
-                    verdict = verdict.and(Verdict(comms.contains(process.comm)))
-                }
-            } else {
-                verdict = verdict.and(.undecided)
-            }
-        }
-        if !destinations.isEmpty {
-            if let destination = failure.destination {
-                let port = failure.destinationPort
-                verdict = verdict.and(Verdict(destinations.contains { $0.matches(destination, port: port) }))
-            } else {
-                verdict = verdict.and(.undecided)
-            }
-        }
-        return verdict
+        if !allows(type) { return .reject }
+        let process = failure.process.map { HoldingProcess(pid: $0.pid, comm: $0.comm) }
+        let port = failure.destinationPort
+        let destination = failure.destination.map { Endpoint(address: $0, port: port) }
+        return owner.and(evaluate(process)).and(evaluate(destination))
+    }
+
+    /// What all options but `--kind` say of one who holds a part of a resource.
+    ///
+    /// - Parameter owner: as for a failure.
+    func evaluate(_ holder: Holder, of resource: Resource, owner: Verdict) -> Verdict {
+        owner.and(evaluate(holder.owner.process)).and(evaluate(resource.destination))
+    }
+
+    private func evaluate(_ process: HoldingProcess?) -> Verdict {
+        if pids.isEmpty, comms.isEmpty { return .pass }
+        guard let process else { return .undecided }
+        return Verdict(
+            (pids.isEmpty || pids.contains(process.pid)) && (comms.isEmpty || comms.contains(process.comm)))
+    }
+
+    private func evaluate(_ destination: Endpoint?) -> Verdict {
+        if destinations.isEmpty { return .pass }
+        guard let destination else { return .undecided }
+        return Verdict(destinations.contains { $0.matches(destination.address, port: destination.port) })
     }
 }

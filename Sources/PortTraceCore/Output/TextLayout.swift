@@ -18,9 +18,10 @@ struct TextLayout {
     /// - Parameters:
     ///   - time: UTC in nanoseconds; nil where it is not known.
     ///   - destination: the names of its destination, nil where they are not known.
+    ///   - holders: who holds what it wanted, likewise.
     mutating func append(
         _ failure: Failure, count: UInt64, at time: Int64?, owner: OwnerCache.Entry, destination names: TerminalText?,
-        to output: inout OutputBuffer
+        holders: TerminalText?, to output: inout OutputBuffer
     ) {
         appendStart(failure.type, count: "\(count)", at: time, to: &output)
         var line = TerminalText()
@@ -36,6 +37,10 @@ struct TextLayout {
         line.append(to.padded(destination))
         line.append("  " as String)
         line.append(failure.remarks)
+        if let holders {
+            line.append("; " as String)
+            line.append(holders)
+        }
         output.append(line.withoutTrailingSpaces)
         output.append(byte: UInt8(ascii: "\n"))
     }
