@@ -8,8 +8,8 @@ OWN_SETTING = rf"sysctl (?:-q )?-w(?: net\.[a-z0-9_.]+={VALUE})+"
 SELECTION = rf"-f ipv[46]|-p (?:tcp|udp)|--state [A-Z_]+|(?:-[sdrq]|--(?:orig|reply)?-?(?:src|dst)) {ADDRESS}"
 DELETION = rf"conntrack -D(?: (?:{SELECTION}))+"
 NAT_RULE = (
-    r"nft 'add table ip6? porttrace; add chain ip6? porttrace snat \{ type nat hook postrouting priority \d+ ; \};"
-    rf" add rule ip6? porttrace snat ip6? daddr {ADDRESS} (?:tcp|udp) dport \d+"
+    r"nft 'add table ip6? porttrace; add chain ip6? porttrace wider \{ type nat hook postrouting priority \d+ ; \};"
+    rf" add rule ip6? porttrace wider ip6? daddr {ADDRESS} (?:tcp|udp) dport \d+"
     rf" snat to \[?{ADDRESS}\]?:\d+-\d+ fully-random'"
 )
 TABLE_SIZE = (

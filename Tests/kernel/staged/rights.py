@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -52,7 +53,7 @@ def no_permission(lab):
     status, output, errors = run(lab, *NOBODY, program, "check", "-d", "1s")
     equal(status, 1, f"exit status of the text ({errors!r})")
     first = output.partition("\n")[0]
-    if not first.startswith("NOT CHECKED: ") or not first.rstrip().endswith(")"):
+    if not re.match(r"NOT CHECKED: .+ \(.+\)", first):
         judge.problem(f"the first line is no `NOT CHECKED: … (why)`: {first!r}")
     return judge
 

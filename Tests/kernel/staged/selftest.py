@@ -233,8 +233,8 @@ class Commands(unittest.TestCase):
             "conntrack -D -s 10.88.3.2",
             "nsenter -t 7 -n conntrack -D -f ipv6 -s fd88:3::2",
             "conntrack -D -p tcp --reply-src 198.51.100.9 --reply-dst 203.0.113.2 --state TIME_WAIT",
-            "nft 'add table ip porttrace; add chain ip porttrace snat { type nat hook postrouting priority 90 ; };"
-            " add rule ip porttrace snat ip daddr 198.51.100.9 udp dport 53 snat to 203.0.113.2:1024-65535"
+            "nft 'add table ip porttrace; add chain ip porttrace wider { type nat hook postrouting priority 90 ; };"
+            " add rule ip porttrace wider ip daddr 198.51.100.9 udp dport 53 snat to 203.0.113.2:1024-65535"
             " fully-random'",
         ):
             with self.subTest(command=command):
