@@ -44,7 +44,9 @@ import Testing
         let socket =
             #""count":1,"proto":"tcp","family":"ipv4","netns_id":4026531840,"#
             + #""cgroup":{"id":1234,"path":"/checkout/worker"},"#
-        let ends = #""src":{"addr":"10.0.0.5","port":40000},"dst":{"addr":"10.0.0.9","port":8080},"attribution":"socket","#
+        let ends =
+            #""src":{"addr":"10.0.0.5","port":40000},"dst":{"addr":"10.0.0.9","port":8080},"#
+            + #""attribution":"socket","#
         #expect(
             test.takeLines() == [
                 start + #""time_wait_overflow","cause":"tw_buckets","# + socket

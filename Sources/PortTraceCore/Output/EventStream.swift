@@ -138,7 +138,8 @@ public final class EventStream {
     private func change(_ sample: Sample) {
         let owner = names.owner(of: sample.failure).verdict
         if owner == .reject { rejected?(sample.failure.cgroupID) }
-        guard format == .text, text.hasRoom, filter.evaluate(sample.failure, as: .tcpState, owner: owner) == .pass else {
+        guard format == .text, text.hasRoom, filter.evaluate(sample.failure, as: .tcpState, owner: owner) == .pass
+        else {
             return show(sample.failure, count: 1, first: sample.time, last: 0)
         }
         count(1, of: .tcpState, .pass)
