@@ -170,6 +170,7 @@ def own_tables(lab):
 @case
 def load(lab):
     """Connections come and go beside those that are held: these are counted within 1 % every time."""
+    taker, judge = lab.taker(), Judge()  # first: a starved guest is long about loading the programs
     net = lab.space("busy", 30000, 59999)
     owner, server = lab.holder(net, "owner"), lab.holder(net, "server")
     serve(server)
@@ -181,7 +182,6 @@ def load(lab):
     server.drop_accepted()
     for churner in churners:
         churner.churn("10.99.0.2", 8081)
-    taker, judge = lab.taker(), Judge()
     for _ in range(20):
         before = len(Truth(net).connections())
         census = taker.take()
