@@ -14,7 +14,7 @@ struct inet_timewait_death_row___census {
 	refcount_t tw_refcount; /* one more than sockets */
 	int sysctl_max_tw_buckets;
 };
-struct inet_timewait_death_row___count { /* until v5.18: 4ee806d51176 and others; then tw_refcount */
+struct inet_timewait_death_row___count { /* until v5.17; then tw_refcount: fbb8295248e1 */
 	atomic_t tw_count;
 };
 struct netns_ipv4___census {

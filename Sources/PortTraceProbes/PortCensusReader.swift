@@ -6,8 +6,8 @@ public import PortTraceCore
 
 /// The reading side of bpf/census.bpf.h: lets the kernel walk its tables of sockets, and takes the sums.
 ///
-/// The walk runs on this thread, in runs of about 100 µs, as the kernel does not preempt one; the thread may be
-/// switched away between them.
+/// The walk runs on this thread, in runs of some 100 µs, as the kernel does not preempt one; the thread may be switched
+/// away between them. It must be the thread of ``ConntrackAudit``: both go over the namespaces by one place.
 public final class PortCensusReader {
     /// The programs that are run from here.
     enum Program: String, CaseIterable {
@@ -48,7 +48,7 @@ public final class PortCensusReader {
     /// Takes a census. It takes some milliseconds, and about 0.3 µs for each socket.
     ///
     /// - Parameters:
-    ///   - processes: Whether an owner's processes are told apart, where they are known.
+    ///   - processes: Whether an owner's processes are told apart where they are known: of TIME_WAIT sockets.
     ///   - isOnePods: Whether a namespace that has these owners' sockets is one pod's alone.
     /// - Throws: ``ProbeError`` where the kernel refuses a call.
     public func take(
