@@ -161,6 +161,7 @@ public final class PortCensusReader {
         if !isComplete { gaps.append("some network namespaces: others went while their list was read") }
         add(state.lost_nets, "network namespaces: there are too many")
         add(state.lost_tables, "tables of network namespaces that have their own: there are too many")
+        add(state.strange, "sockets whose network namespace could not be read")
         add(state.moved, "chains of sockets that changed whenever they were read")
         add(state.long_chains, "chains of sockets that are too long to be read to their end")
         add(state.crowded, "UDP sockets whose ports may be counted twice: too many share a place of the table")
