@@ -168,6 +168,13 @@ def ports(results):
                f"{result['empty_s'] * 1e3:.1f}", f"{result['most_resident_kib'] * 1024 / 1e6:.2f}"]  # fmt: skip
 
 
+def entries(results):
+    for result in of(results, "entries"):
+        listed = f"{result['listed_cpu_s']:.2f}", f"{result['listed_s']:.2f}"
+        yield [release(result), f"{result['entries']:,}", f"{result['cpu_s']:.2f}", *listed,
+               ratio(result["listed_cpu_s"], result["cpu_s"]), f"{result['resident_kib'] * 1024 / 1e6:.2f} MB"]  # fmt: skip
+
+
 def small(results):
     for result in of(results, "size"):
         yield ["binary, static and stripped", f"{result['bytes'] / 1e6:.2f} MB"]
@@ -181,6 +188,11 @@ def small(results):
 
 
 TABLES = (
+    (
+        "A conntrack table added up, beside conntrack -L | awk with the same sums (medians; seconds)",
+        ("kernel", "entries", "CPU", "CPU of conntrack -L", "elapsed", "ratio of CPU", "resident"),
+        entries,
+    ),
     (
         "Instructions of one connect, accept and close that works (loopback; medians, -icount)",
         ["kernel", "attached", "tier", "instructions", "added", "to bpftrace's same"],
