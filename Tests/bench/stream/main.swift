@@ -12,6 +12,10 @@ private struct Paths: CgroupPathSource {
 }
 
 /// Each container has its names.
+private struct NoCensus: CensusSource {
+    func occupancy(of resource: Resource) -> Occupancy? { nil }
+}
+
 private struct Owners: OwnerSource {
     var version: UInt64 { 0 }
 
@@ -48,7 +52,7 @@ private func makeStream() -> EventStream {
     EventStream(
         EventStream.Configuration(format: .ndjson, node: Array("worker-17".utf8)),
         clock: Clock(utcOffsetNanoseconds: 1_780_000_000_000_000_000),
-        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader()), report: { fatalError($0.message) })
+        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader(), census: NoCensus()), report: { fatalError($0.message) })
 }
 
 /// Formatted bytes after which the command writes; here they are touched and forgotten.

@@ -45,9 +45,13 @@ final class Stage {
         stream = EventStream(
             configuration,
             clock: Clock(utcOffsetNanoseconds: Int64.random(in: 0...1_900_000_000_000_000_000, using: &random)),
-            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions),
+            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions, census: NoCensus()),
             report: { box.messages.append($0.message) })
         self.box = box
+    }
+
+    private struct NoCensus: CensusSource {
+        func occupancy(of resource: Resource) -> Occupancy? { nil }
     }
 
     private final class Box { var messages: [String] = [] }
