@@ -290,6 +290,7 @@ def words_of(holder):
     if "proc" in holder:
         words += [holder["proc"].get("comm", ""), str(holder["proc"].get("pid"))]
     words += [part[:12] for part in holder.get("cgroup", {}).get("path", "").split("/")[-1:]]
-    words += [holder.get("k8s", {}).get(name, "") for name in ("pod", "pod_uid")]
+    names = holder.get("k8s", {})
+    words += [f"{names['namespace']}/{names['pod']}"] if "pod" in names else [names.get("pod_uid", "")]
     words += [holder.get("unit", "")]
     return [word for word in words if word]

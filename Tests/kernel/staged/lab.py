@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import pathlib
 import subprocess
+import tempfile
 import time
 
 from robust.lab import check, equal
@@ -11,6 +13,7 @@ from track import lab as track
 from track.net import NETFILTER, OUTSIDE4, OUTSIDE6
 
 from .commands import place_of
+from .names import Names
 from .workers import Worker
 
 BUCKETS = NETFILTER / "nf_conntrack_buckets"
@@ -39,6 +42,8 @@ class Lab(track.Lab):
         self.workers = []
         self.verdicts = []
         self.sample = SAMPLE if self.native else GUEST_SAMPLE
+        temporary = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="porttrace-staged."))
+        self.names = Names(pathlib.Path(temporary) / "root")
         self.stack.callback(self.keep_buckets())
 
     def again(self):
@@ -60,8 +65,17 @@ class Lab(track.Lab):
 
     # Parts
 
+    def build(self, *pods, named=True, **options):
+        """With containerd's records of the pods, unless they are not `named`."""
+        super().build(*pods, **options)
+        self.named = named
+        for pod in self.pods.values() if named else ():
+            self.names.sandbox(pod)
+
     def cgroup_of(self, place, container):
         if place in self.pods:
+            if self.named:
+                self.names.container(self.pods[place], container)
             return self.pods[place].cgroup(container)
         return self.make_cgroup(f"{place}.slice/{container}.service")
 
@@ -91,13 +105,11 @@ class Lab(track.Lab):
 
     # porttrace
 
-    def mine(self):
-        return () if self.options.unconfined else ("--cgroup", self.cgroup)
-
     def start(self, form, *arguments):
         command = [self.options.porttrace, "check", "-o", form, "--probe-mode", self.mode]
+        command += ["--host-root", self.names.root]
         command += ["--duration", f"{self.sample}s"]
-        return self.stack.enter_context(Trace([*command, *(arguments or self.mine())]))
+        return self.stack.enter_context(Trace([*command, *arguments]))
 
     def check(self, *arguments, meanwhile=None):
         """Both forms at once; what happens `meanwhile` begins when both are attached and is over before they end.

@@ -12,8 +12,8 @@ UDP_PORT = 9000
 NODE_TO = "198.51.100.99"
 
 
-def tracked(lab, *pods, bridged=()):
-    lab.build(*pods, bridged=bridged)
+def tracked(lab, *pods, **options):
+    lab.build(*pods, **options)
     lab.track()
     lab.far(PORT)
 
@@ -34,7 +34,17 @@ def table(lab, **fields):
 @case
 def table_85(lab):
     """Nobody is refused yet; a process of the node has a few entries."""
-    tracked(lab, "p1")
+    return nearly_full(lab)
+
+
+@case
+def table_unnamed(lab):
+    """The same where no runtime has left a record: the pod is known by its processes' cgroups."""
+    return nearly_full(lab, named=False)
+
+
+def nearly_full(lab, **options):
+    tracked(lab, "p1", **options)
     hog, other = lab.worker("hog", "p1"), lab.worker("other", "node")
     fill_udp(hog, 800)
     fill_udp(other, 50)
