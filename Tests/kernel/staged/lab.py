@@ -65,17 +65,15 @@ class Lab(track.Lab):
 
     # Parts
 
-    def build(self, *pods, named=True, **options):
-        """With containerd's records of the pods, unless they are not `named`."""
+    def build(self, *pods, **options):
+        """With containerd's records of the pods."""
         super().build(*pods, **options)
-        self.named = named
-        for pod in self.pods.values() if named else ():
+        for pod in self.pods.values():
             self.names.sandbox(pod)
 
     def cgroup_of(self, place, container):
         if place in self.pods:
-            if self.named:
-                self.names.container(self.pods[place], container)
+            self.names.container(self.pods[place], container)
             return self.pods[place].cgroup(container)
         return self.make_cgroup(f"{place}.slice/{container}.service")
 

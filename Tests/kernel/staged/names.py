@@ -1,4 +1,4 @@
-"""The names of a staged node's pods, as containerd leaves them on disk, in a folder that is taken for the host's root."""
+"""The names of a staged node's pods, as containerd leaves them on disk, in a folder taken for the host's root."""
 
 import json
 
@@ -10,6 +10,7 @@ NAMESPACE = "shop"
 class Names:
     def __init__(self, folder):
         self.disk = Disk(folder)
+        self.tells_network = True  # whether a record has the path of its pod's network namespace
 
     @property
     def root(self):
@@ -26,13 +27,10 @@ class Names:
     def write(self, pod, name, identity, words):
         words |= {"sandbox-id": pod.cgroup("pause").name, "sandbox-name": pod.name}
         words |= {"sandbox-namespace": NAMESPACE, "sandbox-uid": str(pod.uid)}
+        network = {"type": "network"} | ({"path": str(pod.net.path)} if self.tells_network else {})
         spec = {
             "ociVersion": "1.0.2-dev",
             "annotations": {f"io.kubernetes.cri.{key}": value for key, value in words.items()},
-            "linux": {"namespaces": [{"type": "pid"}, {"type": "network", "path": str(pod.net.path)}]},
+            "linux": {"namespaces": [{"type": "pid"}, network]},
         }
         self.disk.write(f"{TASKS}/{identity}/config.json", json.dumps(spec))
-
-    def of(self, pod, container=None):
-        names = {"namespace": NAMESPACE, "pod": pod.name, "pod_uid": str(pod.uid)}
-        return names | ({"container": container} if container else {})
