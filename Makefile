@@ -69,7 +69,9 @@ test-kernels: build
 		--count $(GUEST_PACKETS) --only midway
 	Tests/kernel/matrix --program timewait --modes auto,tracepoint -- --count $(GUEST_CLOSES)
 	$(SWIFT) build -c release --product census-ports
-	Tests/kernel/matrix --program census --modes auto --at-once 1 --cpus 1 -- --count $(GUEST_SOCKETS)
+	@# Without load: a look and two of ss take a guest so long that all has changed meanwhile.
+	Tests/kernel/matrix --program census --modes auto --at-once 1 --cpus 1 -- --count $(GUEST_SOCKETS) \
+		--only open-sockets,udp-sockets,time-wait,several-namespaces,own-tables
 	Tests/kernel/matrix --program check --kernels $(CHECK_KERNELS) --modes auto --at-once 1 -- \
 		--skip busy_ports,busy_errors,busy_tables
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
