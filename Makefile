@@ -33,15 +33,12 @@ NATIVE_PACKETS ?= 500
 GUEST_PACKETS ?= 300
 # Connections closed in a scenario of Tests/kernel/timewait, whose default is 20,000.
 NATIVE_CLOSES ?= 5000
-GUEST_CLOSES ?= 1000
+GUEST_CLOSES ?= 200
 # Sockets held under load in Tests/kernel/census.
 NATIVE_SOCKETS ?= 2000
 GUEST_SOCKETS ?= 500
-# The oldest and the newest kernel for the cases of Tests/kernel/robustness, Tests/kernel/conntrack and
-# Tests/kernel/check; the other exactness tests run on all.
-ROBUSTNESS_KERNELS ?= bullseye,trixie-backports
-CONNTRACK_KERNELS ?= bullseye,trixie-backports
-CHECK_KERNELS ?= bullseye,trixie-backports
+# The oldest and the newest kernel: Tests/kernel/run alone runs on all.
+ENDS ?= bullseye,trixie-backports
 PODS_KERNELS ?= bookworm,trixie
 
 ## test: unit tests; with the right to load BPF also the tests against this kernel
@@ -55,26 +52,29 @@ test: build
 		set -ex; Tests/kernel/run --count $(NATIVE_COUNT); Tests/kernel/conntrack --count $(NATIVE_PACKETS); \
 		Tests/kernel/timewait --count $(NATIVE_CLOSES); \
 		$(SWIFT) build -c release --product census-ports; Tests/kernel/census --count $(NATIVE_SOCKETS); \
+		$(SWIFT) build -c release --product read-tables; Tests/kernel/tables; \
 		Tests/kernel/check; Tests/kernel/robustness; \
-	else echo 'Tests/kernel/run, conntrack, timewait, census, check and robustness: SKIPPED, see above'; fi
+	else echo 'Tests/kernel/run, conntrack, timewait, census, tables, check and robustness: SKIPPED, see above'; fi
 
 ## test-kernels: the same tests inside Debian's kernels, each in a virtual machine
 test-kernels: build
 	@scripts/packages test kernels
 	Tests/kernel/matrix -- --count $(GUEST_COUNT)
 	@# One at a time: starved guests handle packets later, when their sockets have gone.
-	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --at-once 1 -- \
+	Tests/kernel/matrix --program conntrack --kernels $(ENDS) --modes auto --at-once 1 -- \
 		--count $(GUEST_PACKETS) --skip midway
-	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
+	Tests/kernel/matrix --program conntrack --kernels $(ENDS) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
-	Tests/kernel/matrix --program timewait --modes auto,tracepoint -- --count $(GUEST_CLOSES)
+	Tests/kernel/matrix --program timewait --kernels $(ENDS) --modes auto --at-once 1 -- --count $(GUEST_CLOSES)
 	$(SWIFT) build -c release --product census-ports
 	@# Without load: a look and two of ss take a guest so long that all has changed meanwhile.
-	Tests/kernel/matrix --program census --modes auto --at-once 1 --cpus 1 -- --count $(GUEST_SOCKETS) \
+	Tests/kernel/matrix --program census --kernels $(ENDS) --modes auto --at-once 1 --cpus 1 -- --count $(GUEST_SOCKETS) \
 		--only open-sockets,udp-sockets,time-wait,several-namespaces,own-tables
-	Tests/kernel/matrix --program check --kernels $(CHECK_KERNELS) --modes auto --at-once 1 -- \
+	$(SWIFT) build -c release --product read-tables
+	Tests/kernel/matrix --program tables --kernels $(ENDS) --modes auto --at-once 1
+	Tests/kernel/matrix --program check --kernels $(ENDS) --modes auto --at-once 1 -- \
 		--skip busy_ports,busy_errors,busy_tables
-	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
+	Tests/kernel/robustness --kernels $(ENDS) --scale 0.01
 
 ## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd
 test-pods: build

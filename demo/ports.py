@@ -8,7 +8,7 @@ import os
 import re
 
 from pods import NODE, Container, add_container
-from scene import failures, owner, say, serve, stop, watch
+from scene import check, failures, owner, say, serve, stop, verdict, watch
 from stage import NAME, WORK, DemoError
 
 NAMESPACE = "shop"
@@ -133,6 +133,33 @@ def conclude(unanswered, counts):
         raise DemoError(f"porttrace's counts {counts} are not what happened")
 
 
+def diagnose(stage, porttrace):
+    """Asks what to do while it lasts, does it, and looks whether that has helped."""
+    say("""
+        And what is to be done? The same load once more, and porttrace check --namespace shop:
+    """)
+    checks = check(stage, porttrace, NAMESPACE)
+    if stage.finish(customer(stage, "checkout"), "ab for checkout"):
+        raise DemoError(f"ab for checkout: {(WORK / 'ab-checkout').read_text()}")
+    text, document = verdict(stage, checks)
+    print(text, flush=True)
+    finding = document["findings"][0]
+    culprit = finding["culprits"][0].get("k8s", {}).get("pod")
+    if finding["problem"] != "port_exhaustion" or culprit != PODS["checkout"].pod:
+        raise DemoError(f"check has not found it: {finding}")
+    fix = next(fix["command"] for fix in finding["fixes"] if fix["when"] == "now")
+    stage.execute("checkout", "sh", "-c", fix)
+    if stage.finish(customer(stage, "checkout"), "ab for checkout"):
+        raise DemoError(f"ab for checkout: {(WORK / 'ab-checkout').read_text()}")
+    left = not_answered((WORK / "ab-checkout").read_text())
+    say(f"""
+        Done, its first command: {fix}
+        {REQUESTS} requests to checkout after that: {left} errors.
+    """)
+    if left:
+        raise DemoError("the fix has not ended the failures")
+
+
 def perform(stage, porttrace):
     build(stage)
     for name in PODS:
@@ -143,3 +170,4 @@ def perform(stage, porttrace):
     unanswered = load(stage)
     stop(stage, watchers)
     conclude(unanswered, counted(stage))
+    diagnose(stage, porttrace)

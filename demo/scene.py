@@ -59,6 +59,32 @@ def stop(stage, watchers):
             raise DemoError(f"porttrace ended with status {watcher.returncode}")
 
 
+def check(stage, porttrace, namespaces):
+    """Two checks at once: one for the person at the terminal, one whose verdict is used. Both are attached."""
+    checks = []
+    for form in ("text", "json"):
+        output, errors = WORK / f"check.{form}", WORK / f"check.{form}.messages"
+        with open(output, "wb") as report, open(errors, "wb") as messages:
+            command = (porttrace, "check", "--duration", "3s", "--namespace", namespaces, "--host-root", NODE)
+            command += ("--cgroup", f"/{NAME}", "--output", form)
+            checks.append((stage.start(*command, cgroup="tools", stdout=report, stderr=messages), output, errors))
+    for process, _, errors in checks:
+        stage.wait_until(
+            lambda: "porttrace: attached" in errors.read_text() or process.poll() is not None, "porttrace check"
+        )
+    return checks
+
+
+def verdict(stage, checks):
+    """What they have said: the text, and the document; both end with the status of a node that is failing."""
+    for process, _, errors in checks:
+        status = stage.finish(process, "porttrace check")
+        if status != 20:
+            raise DemoError(f"porttrace check ended with status {status}, not 20: {errors.read_text().strip()}")
+    (_, text, _), (_, document, _) = checks
+    return text.read_text(), json.loads(document.read_text())
+
+
 def failures():
     """The failures among porttrace's NDJSON lines."""
     events = map(json.loads, EVENTS.read_text().splitlines())
