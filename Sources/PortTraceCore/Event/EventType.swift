@@ -14,6 +14,8 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     case snatExhausted
     /// A conntrack entry could not be made or inserted.
     case conntrackInsertFailed
+    /// A resource has crossed a threshold on its way to its limit, or back.
+    case pressure
     /// Something that porttrace could not deliver or see.
     case lost
     /// The last line of a run.
@@ -29,7 +31,7 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     var isConntrack: Bool {
         switch self {
         case .conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed: true
-        case .connectExhausted, .connectConflict, .bindExhausted, .lost, .summary: false
+        case .connectExhausted, .connectConflict, .bindExhausted, .pressure, .lost, .summary: false
         }
     }
 
@@ -43,6 +45,7 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .conntrackEvicted: "conntrack_evicted"
         case .snatExhausted: "snat_exhausted"
         case .conntrackInsertFailed: "conntrack_insert_failed"
+        case .pressure: "pressure"
         case .lost: "lost"
         case .summary: "summary"
         }
@@ -58,6 +61,7 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .conntrackEvicted: "conntrack evicted"
         case .snatExhausted: "SNAT exhausted"
         case .conntrackInsertFailed: "insert failed"
+        case .pressure: "pressure"
         case .lost: "lost"
         case .summary: "summary"
         }

@@ -106,6 +106,11 @@ public struct Filter: Sendable {
     public var asksForNames: Bool {
         !namespaces.isEmpty || !pods.isEmpty || !containers.isEmpty
     }
+
+    /// Whether an option asks for something of an owner.
+    private var asksForOwners: Bool {
+        !cgroups.isEmpty || !pids.isEmpty || !comms.isEmpty || asksForNames
+    }
 }
 
 /// What a filter says of an event.
@@ -171,25 +176,40 @@ extension Filter {
     func evaluate(_ failure: borrowing Failure, as type: EventType, owner: Verdict) -> Verdict {
         if isEmpty { return .pass }
         if !types.isEmpty, !types.contains(type) { return .reject }
-        var verdict = owner
-        if !pids.isEmpty || !comms.isEmpty {
-            if let process = failure.process {
-                if !pids.isEmpty { verdict = verdict.and(Verdict(pids.contains(process.pid))) }
-                if !comms.isEmpty {
-                    verdict = verdict.and(Verdict(comms.contains(process.comm)))
-                }
-            } else {
-                verdict = verdict.and(.undecided)
-            }
+        return owner.and(evaluate(process: failure.process.map { ($0.pid, $0.comm) }))
+            .and(evaluate(destination: failure.destination, port: failure.destinationPort))
+    }
+
+    /// What all options say of a resource: those about owners must all match one of its holders, `--dest` its
+    /// destination. Where part of it is nobody's, as far as is known, that may be whose was asked for.
+    ///
+    /// - Parameters:
+    ///   - of: the types of events that it is about: any of them.
+    ///   - owner: what ``evaluate(cgroup:hasV1:)`` and ``evaluate(names:)`` say of a holder.
+    func evaluate(_ occupancy: Occupancy, types of: [EventType], owner: (HolderOwner) -> Verdict) -> Verdict {
+        if isEmpty { return .pass }
+        if !types.isEmpty, !types.contains(where: of.contains) { return .reject }
+        let resource = occupancy.resource
+        let destination = evaluate(destination: resource.destination?.address, port: resource.destination?.port ?? 0)
+        guard asksForOwners, destination != .reject else { return destination }
+        let held = occupancy.holders.reduce(0) { $0 + $1.count }
+        var verdict = held < occupancy.used || occupancy.holders.isEmpty ? Verdict.undecided : .reject
+        for holder in occupancy.holders where verdict != .pass {
+            let process = holder.owner.process.map { ($0.pid, $0.comm) }
+            verdict = verdict.or(owner(holder.owner).and(evaluate(process: process)))
         }
-        if !destinations.isEmpty {
-            if let destination = failure.destination {
-                let port = failure.destinationPort
-                verdict = verdict.and(Verdict(destinations.contains { $0.matches(destination, port: port) }))
-            } else {
-                verdict = verdict.and(.undecided)
-            }
-        }
-        return verdict
+        return destination.and(verdict)
+    }
+
+    private func evaluate(process: (pid: UInt32, comm: Comm)?) -> Verdict {
+        if pids.isEmpty, comms.isEmpty { return .pass }
+        guard let process else { return .undecided }
+        return Verdict((pids.isEmpty || pids.contains(process.pid)) && (comms.isEmpty || comms.contains(process.comm)))
+    }
+
+    private func evaluate(destination: IPAddress?, port: UInt16) -> Verdict {
+        if destinations.isEmpty { return .pass }
+        guard let destination else { return .undecided }
+        return Verdict(destinations.contains { $0.matches(destination, port: port) })
     }
 }

@@ -58,15 +58,16 @@ public final class EventStream {
     /// Turns monotonic times into UTC; to be set again as the offset is measured again.
     public var clock: Clock
 
-    private let format: OutputFormat?
-    private let filter: Filter
+    let format: OutputFormat?
+    let filter: Filter
     private let report: (Diagnostic) -> Void
-    private var output = OutputBuffer()
-    private var names: NameCaches
+    var output = OutputBuffer()
+    var names: NameCaches
     private var clashes: HeldClashes
     private var accounts = RunAccounts()
-    private var lines: NDJSONLines
-    private var text: TextOutput
+    var lines: NDJSONLines
+    var text: TextOutput
+    var raised = RaisedPressure()
     private var tallied = FailureTallies()
 
     /// A stream without events.
@@ -125,7 +126,7 @@ public final class EventStream {
                 destination: names.destination(of: sample.failure).json, to: &output)
         case nil:
             count(1, of: sample.failure.type, verdict)
-            if verdict == .pass { tallied.add(sample.failure, count: 1) }
+            if verdict == .pass { tallied.add(sample.failure, count: 1, at: sample.time) }
         case .text:
             // One that does not pass is counted with its row.
             guard verdict == .pass else { return }
@@ -203,7 +204,7 @@ public final class EventStream {
             lines.append(
                 failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [], to: &output)
         case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time), destination: nil)
-        case nil: tallied.add(failure, count: count)
+        case nil: tallied.add(failure, count: count, at: clock.monotonic(utc: time))
         }
     }
 
@@ -322,7 +323,7 @@ public final class EventStream {
                 destination: names.destination(of: failure).json, to: &output)
         case .text:
             text.collect(failure, count: count, time: first, destination: names.destination(of: failure).text)
-        case nil: tallied.add(failure, count: count)
+        case nil: tallied.add(failure, count: count, at: max(first, last))
         }
     }
 
@@ -359,7 +360,7 @@ public final class EventStream {
     // MARK: Accounts
 
     @inline(__always)
-    private func count(_ count: UInt64, of type: EventType, _ verdict: Verdict) {
+    func count(_ count: UInt64, of type: EventType, _ verdict: Verdict) {
         switch verdict {
         case .pass: accounts.totals[type] &+= count
         case .reject: break

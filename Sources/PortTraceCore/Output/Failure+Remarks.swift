@@ -33,7 +33,7 @@ extension Failure {
             let (one, all) = icmp == nil ? ("port", "ports") : ("id", "ids")
             let start = flow.isEmpty ? "" : "\(self.flow): "
             return "\(start)no free \(one)\(address) for this destination" + (limit == 0 ? "" : " (\(limit) \(all))")
-        case .conntrackInsertFailed, .connectExhausted, .connectConflict, .bindExhausted, .lost, .summary:
+        case .conntrackInsertFailed, .connectExhausted, .connectConflict, .bindExhausted, .pressure, .lost, .summary:
             return "\(flow)packet dropped: \(cause?.words ?? "no conntrack entry")"
         }
     }

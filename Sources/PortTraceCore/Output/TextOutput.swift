@@ -12,6 +12,8 @@ struct TextOutput {
     private var printed = PrintedSamples()
     private var interval = TextInterval()
     private var linesShown = 0
+    /// Crossings of this interval that had no room.
+    private var crossingsLeft = 0
     private var lost: [(place: LossPlace, count: UInt64, time: Int64)] = []
 
     init(each: Bool, colour: Bool) {
@@ -22,7 +24,7 @@ struct TextOutput {
     /// Whether a sample may still have a line in this interval; if not, its row counts it.
     mutating func takesSample(_ sample: Sample) -> Bool {
         // Room is kept for a line for each type's rest and for each sort of loss.
-        let most = each ? TextInterval.mostLines - EventType.failures.count - 2 : TextOutput.mostSamples
+        let most = each ? TextInterval.mostLines - EventType.failures.count - 3 : TextOutput.mostSamples
         if linesShown < most { return true }
         insertTime(of: sample)
         return false
@@ -45,6 +47,21 @@ struct TextOutput {
         printed.insert(sample)
         interval.insertShown(sample.failure)
         table.insert(sample.failure, count: 1, destination: destination)
+    }
+
+    /// Writes a crossing that passed, or counts it where the interval has no room for it.
+    mutating func append(
+        _ crossing: PressureCrossing, at time: Int64, names: inout NameCaches, to output: inout OutputBuffer
+    ) {
+        guard linesShown < TextOutput.mostSamples else {
+            crossingsLeft += 1
+            return
+        }
+        let endpoint = crossing.occupancy.resource.destination
+        layout.append(
+            crossing, at: time, owner: crossing.occupancy.holders.first.map { names.owner(of: $0.owner) },
+            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0).text, to: &output)
+        linesShown += 1
     }
 
     /// How many of a row's failures have not been shown.
@@ -92,7 +109,8 @@ struct TextOutput {
     ) {
         func utc(_ time: UInt64) -> Int64? { time == 0 ? nil : clock.utc(monotonic: time) }
 
-        let ended = interval.finish(lines: TextInterval.mostLines - linesShown - lost.count)
+        let others = lost.count + (crossingsLeft > 0 ? 1 : 0)
+        let ended = interval.finish(lines: TextInterval.mostLines - linesShown - others)
         for line in ended.lines {
             layout.append(
                 line.failure, count: line.count, at: utc(line.time), owner: names.owner(of: line.failure),
@@ -107,6 +125,8 @@ struct TextOutput {
             layout.append(lost: place, count: count, at: time, to: &output)
         }
         lost.removeAll()
+        if crossingsLeft > 0 { layout.append(crossingsLeft: crossingsLeft, to: &output) }
+        crossingsLeft = 0
         linesShown = 0
     }
 

@@ -6,6 +6,8 @@ struct FailureTallies {
     private static let mostVictims = 32_768
     /// Victims that a tally names.
     private static let namedVictims = 16
+    /// Failures that it remembers one by one.
+    private static let recentFailures = 8
 
     private struct Key: Hashable {
         var type: EventType
@@ -21,7 +23,8 @@ struct FailureTallies {
     private var rows: [Key: Row] = [:]
     private var victimCount = 0
 
-    mutating func add(_ failure: Failure, count: UInt64) {
+    /// - Parameter time: of the last of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    mutating func add(_ failure: Failure, count: UInt64, at time: UInt64) {
         var key = Key(type: failure.type, cause: failure.cause, resource: Resource(wantedBy: failure))
         if rows[key] == nil, rows.count >= Self.mostResources {
             let kind = key.resource.kind
@@ -37,6 +40,8 @@ struct FailureTallies {
             if victimCount < Self.mostVictims { victimCount += 1 } else { victim = .unknown }
         }
         row.victims[victim, default: 0] += count
+        if row.tally.recent.count == Self.recentFailures { row.tally.recent.removeFirst() }
+        row.tally.recent.append(RecentFailure(time: time, victim: victim, count: count))
         rows[key] = row
     }
 
@@ -66,7 +71,7 @@ extension Resource {
             self.init(
                 .snat, in: namespace, proto: failure.proto, source: failure.nat?.address,
                 destination: failure.backend ?? destination)
-        case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .lost, .summary:
+        case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .pressure, .lost, .summary:
             self.init(.conntrack, in: namespace)
         }
     }
