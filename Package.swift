@@ -68,6 +68,12 @@ let package = Package(
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))
             ]),
         .executableTarget(
+            name: "census-ports", dependencies: ["PortTraceCore", "PortTraceProbes"], path: "Tests/tools/census-ports",
+            swiftSettings: swiftSettings,
+            linkerSettings: [
+                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+            ]),
+        .executableTarget(
             name: "soak", dependencies: ["CPortTraceWire", "PortTraceCore"], path: "Tests/soak/fuzz",
             swiftSettings: swiftSettings),
     ],

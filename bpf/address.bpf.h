@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_core_read.h>
 #include "conntrack_maps.bpf.h"
+#include "files.bpf.h"
 #include "netfilter.h"
 
 #define PT_WALK_STEPS 128	    /* devices and addresses that one run of conntrack_addresses looks at */
@@ -29,6 +30,21 @@ static __always_inline struct net_device *device_of(struct list_head *node)
 static __always_inline bool is_net(struct net *net, struct pt_conntrack *state)
 {
 	return (u64)BPF_CORE_READ(net, ns.ops) == state->net_ops;
+}
+
+/* Where this task's namespace is, and the kernel's port tables: by a UDP and a TCP socket of this task's. */
+static __always_inline void learn_tables(struct pt_conntrack *state, u64 udp, u64 tcp)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
+	struct proto *proto = BPF_CORE_READ(task_socket(udp), __sk_common.skc_prot);
+
+	state->own_net = (u64)net;
+	state->net_ops = (u64)BPF_CORE_READ(net, ns.ops);
+	if (bpf_core_field_exists(proto->h.udp_table))
+		state->udp_table = (u64)BPF_CORE_READ(proto, h.udp_table);
+	proto = BPF_CORE_READ(task_socket(tcp), __sk_common.skc_prot);
+	state->tcp_hashinfo = (u64)BPF_CORE_READ(proto, h.hashinfo);
 }
 
 /* The one after it in the kernel's list, which is a circle; 0 when that is the loader's own, where a walk begins. */

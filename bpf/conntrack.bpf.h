@@ -195,17 +195,10 @@ int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
 	struct pt_conntrack *state = conntrack_state();
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
-	struct proto *proto;
 
 	if (!state)
 		return 1;
-	state->own_net = (u64)net;
-	state->net_ops = (u64)BPF_CORE_READ(net, ns.ops);
-	proto = BPF_CORE_READ(task_socket(udp), __sk_common.skc_prot);
-	if (bpf_core_field_exists(proto->h.udp_table))
-		state->udp_table = (u64)BPF_CORE_READ(proto, h.udp_table);
-	proto = BPF_CORE_READ(task_socket(tcp), __sk_common.skc_prot);
-	state->tcp_hashinfo = (u64)BPF_CORE_READ(proto, h.hashinfo);
+	learn_tables(state, udp, tcp);
 	state->count_id = state->max = 0;
 	state->max_address = 0;
 	if (!count || !max)
@@ -293,12 +286,12 @@ __noinline int peek(u64 netns, u64 offset, u32 index)
 	struct net *net = (void *)netns;
 	struct pt_peek *row = bpf_map_lookup_elem(&pt_peeks, &index);
 
-	if (!row)
+	struct pt_conntrack *state = conntrack_state();
+
+	if (!row || !state)
 		return 0;
 	__builtin_memset(row, 0, sizeof(*row));
-	if (!read_counters(net, offset, &row->now))
-		return 0;
-	read_other_counters(net, offset, &row->now);
+	read_all_counters(net, offset, &row->now, state);
 	fill_table_key(&row->key, net);
 	row->netns_id = BPF_CORE_READ(net, ns.inum);
 	return 0;

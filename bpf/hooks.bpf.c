@@ -7,5 +7,8 @@
 #include "bind.bpf.h"
 #include "conntrack.bpf.h"
 #include "evictions.bpf.h"
+#include "time_wait.bpf.h"
+#include "states.bpf.h"
+#include "census.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

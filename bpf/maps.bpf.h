@@ -95,4 +95,24 @@ struct {
 	__type(value, struct pt_cgroup_names);
 } pt_cgroups SEC(".maps");
 
+/* 0 → struct pt_state_filter, mapped by user space, which writes it before the programs are attached. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct pt_state_filter);
+} pt_state_filter SEC(".maps");
+
+/*
+ * Cgroup id → 1: the filter options reject whatever it does. Written by user space when it has rejected one. LRU: one
+ * that has no room is filtered by user space again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, u8);
+} pt_rejected SEC(".maps");
+
 #endif

@@ -95,9 +95,6 @@ struct ip_conntrack_stat {
 	unsigned int
 		chaintoolong; /* v5.15: d7e7747ac5c2 ("netfilter: refuse insertion if chain has grown too large") */
 };
-typedef struct {
-	int counter;
-} atomic_t;
 struct netns_ct___count { /* until v5.13: c53bd0e96662 ("netfilter: conntrack: move ct counter to net_generic data") */
 	atomic_t count;
 };
@@ -169,7 +166,12 @@ struct udp_table {
 struct inet_bind_hashbucket {
 	struct hlist_head chain;
 };
+struct inet_ehash_bucket {
+	struct hlist_head chain; /* struct hlist_nulls_head: it ends in an odd number */
+};
 struct inet_hashinfo {
+	struct inet_ehash_bucket *ehash;
+	unsigned int ehash_mask;
 	struct inet_bind_hashbucket *bhash;
 	unsigned int bhash_size;
 };

@@ -19,6 +19,12 @@ enum program {
 	PROGRAM_BIND_RETURN,
 	PROGRAM_CONNTRACK,
 	PROGRAM_EVICTION,
+	/* In a task that has locked the socket; in an interrupt, which may come in between (5.10 does not skip such a run). */
+	PROGRAM_TIME_WAIT_TASK,
+	PROGRAM_TIME_WAIT,
+	PROGRAM_STATES_TASK,
+	PROGRAM_STATES,
+	PROGRAM_CENSUS,
 	PROGRAM_END,
 };
 

@@ -1,6 +1,6 @@
 /*
  * One failure into the maps: record() counts it exactly and, when it is the first of its key in this
- * interval, sends a sample. User space picks up in PortTraceProbes/FailureRecords.swift.
+ * interval, or a change of state, sends a sample. User space picks up in PortTraceProbes/FailureRecords.swift.
  */
 #ifndef PT_RECORD_BPF_H
 #define PT_RECORD_BPF_H
@@ -47,7 +47,7 @@ static __always_inline void record(struct pt_key *key, const struct pt_detail *d
 
 	u64 now = bpf_ktime_get_ns();
 	u32 generation = *(volatile u32 *)&control->generation, half = generation & 1;
-	bool fresh = false, each = control->each;
+	bool fresh = false, each = control->each || key->kind == PT_KIND_TCP_STATE;
 	struct pt_key folded = {
 		.cgroup_id = key->cgroup_id,
 		.netns_id = key->netns_id,

@@ -1,5 +1,6 @@
 /*
- * Conntrack's own counters, per namespace and CPU, beside what was told of them. Conntrack adds 1 and returns NF_DROP;
+ * Conntrack's own counters, and TCP's of TIME_WAIT sockets that could not be made (time_wait.bpf.h), per namespace and
+ * CPU, beside what was told of them. Conntrack adds 1 and returns NF_DROP;
  * the packet is freed next on that CPU. So where a packet is freed and the counters stand higher than what was told,
  * that packet, if it is one that conntrack could have refused, is told: it claims one. What nobody has claimed within
  * two walks of user space is told without a packet. So the sum of what is told is always the counters' movement.
@@ -55,6 +56,30 @@ static __always_inline void read_other_counters(struct net *net, u64 offset, str
 	now->chain_too_long = bpf_core_field_exists(stat->chaintoolong) ? BPF_CORE_READ(stat, chaintoolong) : 0;
 }
 
+/* TCPTimeWaitOverflow; it wraps like the others. */
+static __always_inline u32 read_overflows(struct net *net, u64 offset, struct pt_conntrack *state)
+{
+	struct linux_mib *mib = BPF_CORE_READ(net, mib.net_statistics);
+	unsigned long count = 0;
+
+	if (mib && state->tw_overflow_index)
+		bpf_probe_read_kernel(&count, sizeof(count),
+				      (void *)mib + offset + state->tw_overflow_index * sizeof(count));
+	return count;
+}
+
+/* All of them; false where conntrack is not there, whose own are 0 then. */
+static __always_inline bool read_all_counters(struct net *net, u64 offset, struct pt_counters *now,
+					      struct pt_conntrack *state)
+{
+	bool is_tracked = read_counters(net, offset, now);
+
+	if (is_tracked)
+		read_other_counters(net, offset, now);
+	now->tw_overflow = read_overflows(net, offset, state);
+	return is_tracked;
+}
+
 /* nf_conntrack_max, 0 where it is not known. */
 static __always_inline u32 table_limit(struct pt_conntrack *state)
 {
@@ -101,6 +126,7 @@ static __always_inline void give_up_all(struct pt_table *table)
 	give_up(&table->unclaimed.drop, &table->last.drop, table->flushed.drop);
 	give_up(&table->unclaimed.insert_failed, &table->last.insert_failed, table->flushed.insert_failed);
 	give_up(&table->unclaimed.chain_too_long, &table->last.chain_too_long, table->flushed.chain_too_long);
+	give_up(&table->unclaimed.tw_overflow, &table->last.tw_overflow, table->flushed.tw_overflow);
 }
 
 /* Lower than before: the module was unloaded and is back, and counts from 0. What it had counted stays counted. */
@@ -115,8 +141,12 @@ static __always_inline void restart_if_lower(struct pt_table *table, const struc
 	table->base.drop -= table->last.drop;
 	table->base.insert_failed -= table->last.insert_failed;
 	table->base.early_drop -= table->flushed.early_drop;
+	/* TCP's goes on. */
+	u32 last = table->last.tw_overflow, flushed = table->flushed.tw_overflow;
 	__builtin_memset(&table->last, 0, sizeof(table->last));
 	__builtin_memset(&table->flushed, 0, sizeof(table->flushed));
+	table->last.tw_overflow = last;
+	table->flushed.tw_overflow = flushed;
 }
 
 /* A table that may have a history begins with what it has now. */
@@ -186,7 +216,7 @@ __noinline int claim(u64 netns, u64 nfct, u64 status)
 		}
 	}
 	if (state->crowded && !table->known) {
-		read_other_counters(net, offset, &now);
+		read_all_counters(net, offset, &now, state);
 		return begin_now(table, &now, state);
 	}
 	restart_if_lower(table, &now, table->flushed.early_drop);
@@ -227,6 +257,39 @@ __noinline int claim(u64 netns, u64 nfct, u64 status)
 	return CLAIM_DYING;
 }
 
+/* Claims a TIME_WAIT socket that could not be made; false: the counter of this CPU and namespace has none left. */
+__noinline int claim_overflow(u64 netns)
+{
+	struct pt_conntrack *state = conntrack_state();
+	struct pt_cpu *cpu = this_cpu();
+	struct net *net = (void *)netns;
+	struct pt_counters now = {};
+	struct pt_table_key key;
+
+	if (!state || !cpu)
+		return false;
+	u32 overflows = read_overflows(net, cpu->offset, state);
+	if (!overflows)
+		return false;
+	fill_table_key(&key, net);
+	struct pt_table *table = bpf_map_lookup_elem(&pt_tables, &key);
+	if (!table)
+		table = new_table(&key, net);
+	if (!table) {
+		__sync_fetch_and_add(&state->unwatched, 1);
+		return false;
+	}
+	if (state->crowded && !table->known) {
+		read_all_counters(net, cpu->offset, &now, state);
+		return begin_now(table, &now, state);
+	}
+	if (!ahead(overflows, table->last.tw_overflow))
+		return false;
+	table->last.tw_overflow++;
+	table->netns_id = BPF_CORE_READ(net, ns.inum);
+	return true;
+}
+
 /* One namespace of a walk, on this CPU. */
 __noinline int walk_counters_of(u64 netns)
 {
@@ -236,13 +299,13 @@ __noinline int walk_counters_of(u64 netns)
 	struct pt_counters now = {};
 	struct pt_table_key key;
 
-	if (!state || !cpu || !read_counters(net, cpu->offset, &now))
+	if (!state || !cpu)
 		return 0;
-	read_other_counters(net, cpu->offset, &now);
+	bool is_tracked = read_all_counters(net, cpu->offset, &now, state);
 	fill_table_key(&key, net);
 	struct pt_table *table = bpf_map_lookup_elem(&pt_tables, &key);
 	if (!table) {
-		if (!now.drop && !now.insert_failed && !now.early_drop)
+		if (!now.drop && !now.insert_failed && !now.early_drop && !now.tw_overflow)
 			return 0;
 		table = new_table(&key, net);
 		if (!table) {
@@ -257,15 +320,20 @@ __noinline int walk_counters_of(u64 netns)
 		table->known = 1;
 		/* It was offline at the attach: what it has counted since is not known. */
 		if (state->started)
-			state->unwatched += now.drop + now.insert_failed;
+			state->unwatched += now.drop + now.insert_failed + now.tw_overflow;
 		return 0;
 	}
 	if (state->crowded && !table->known)
 		return begin_now(table, &now, state);
-	restart_if_lower(table, &now, now.early_drop);
+	if (is_tracked)
+		restart_if_lower(table, &now, now.early_drop);
 	give_up_all(table);
-	table->last.invalid = now.invalid;
-	table->flushed = now;
+	if (is_tracked) {
+		table->last.invalid = now.invalid;
+		table->flushed = now;
+	} else { /* conntrack has gone, and may come back */
+		table->flushed.tw_overflow = now.tw_overflow;
+	}
 	return 0;
 }
 

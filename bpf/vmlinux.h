@@ -49,9 +49,17 @@ enum bpf_func_id {
 
 /* include/net/tcp_states.h */
 enum {
+	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_FIN_WAIT1 = 4,
+	TCP_FIN_WAIT2 = 5,
 	TCP_TIME_WAIT = 6,
 	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
+	TCP_LAST_ACK = 9,
+	TCP_LISTEN = 10,
+	TCP_CLOSING = 11,
 	TCP_NEW_SYN_RECV = 12,
 };
 
@@ -152,8 +160,19 @@ struct netns_ipv4___word {
 struct socket;
 struct udp_table;
 struct inet_hashinfo;
+typedef struct {
+	int counter;
+} atomic_t;
+typedef struct {
+	atomic_t refs;
+} refcount_t;
 struct inet_timewait_death_row {
 	struct inet_hashinfo *hashinfo; /* v6.1: d1e5e6408b30 ("tcp: Introduce optional per-netns ehash.") */
+	refcount_t tw_refcount;		/* their number and 1 */
+	int sysctl_max_tw_buckets;
+};
+struct inet_timewait_death_row___count { /* where there is no tw_refcount: 5.10 */
+	atomic_t tw_count;
 };
 struct netns_ipv4 {
 	struct udp_table *udp_table; /* v6.2: 9804985bf27f ("udp: Introduce optional per-netns hash table.") */
@@ -164,12 +183,19 @@ struct ip_conntrack_stat;
 struct netns_ct {
 	struct ip_conntrack_stat *stat;
 };
+struct linux_mib {
+	unsigned long mibs[1];
+};
+struct netns_mib {
+	struct linux_mib *net_statistics;
+};
 struct net {
 	struct list_head list;
 	struct ns_common ns;
 	struct list_head dev_base_head;
 	struct hlist_head *dev_index_head;
 	u32 hash_mix;
+	struct netns_mib mib;
 	struct netns_ipv4 ipv4;
 	struct netns_ct ct;
 	struct net_generic *gen;
@@ -191,6 +217,7 @@ struct in6_addr {
 };
 
 struct proto {
+	char name[32];
 	union {
 		struct inet_hashinfo *hashinfo;
 		struct udp_table *udp_table;
@@ -201,6 +228,7 @@ struct sock_common {
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
 	u16 skc_num;
+	unsigned int skc_hash;
 	u16 skc_family;
 	volatile unsigned char skc_state;
 	unsigned char skc_ipv6only : 1;
@@ -212,8 +240,12 @@ struct sock_common {
 	struct sock *skc_listener; /* of a request sock */
 	struct hlist_node skc_node;
 };
+typedef struct {
+	int owned;
+} socket_lock_t;
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	u32 sk_txhash;
 	u16 sk_type;
 	u16 sk_protocol;
@@ -223,6 +255,9 @@ struct sock {
 };
 struct tcp_sock {
 	u32 write_seq;
+};
+struct inet_sock {
+	__be16 inet_sport;
 };
 struct inet_sock___pair {
 	struct {

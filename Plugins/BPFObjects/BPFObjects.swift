@@ -10,7 +10,8 @@ struct BPFObjects: BuildToolPlugin {
         let wire = root.appending(path: "Sources/CPortTraceWire/include")
         let files = try FileManager.default.contentsOfDirectory(at: programs, includingPropertiesForKeys: nil)
         let headers =
-            files.filter { $0.pathExtension == "h" } + ["pt_wire.h", "pt_conntrack.h"].map { wire.appending(path: $0) }
+            files.filter { $0.pathExtension == "h" }
+            + ["pt_wire.h", "pt_conntrack.h", "pt_census.h"].map { wire.appending(path: $0) }
         let compile = root.appending(path: "scripts/compile-bpf")
         let clang = try context.tool(named: "clang").url
         let embed = try context.tool(named: "embed-object").url

@@ -42,6 +42,33 @@ public enum Kernel {
     /// CPUs that there may be, online or not: as many values has a key of a per-CPU map.
     public static var possibleCPUs: Int { max(Int(libbpf_num_possible_cpus()), 1) }
 
+    /// The value of an enumerator of the kernel's, also of an enumeration without a name; nil: there is none.
+    ///
+    /// Looks at all of the kernel's types, which takes some 20 MB for that time.
+    ///
+    /// - Parameter file: where the kernel's types are; nil: in the kernel itself.
+    /// - Throws: ``BPFError`` where they cannot be read.
+    public static func enumerator(_ name: String, typesFrom file: String?) throws(BPFError) -> UInt32? {
+        let types = file.map { btf__parse($0, nil) } ?? btf__load_vmlinux_btf()
+        guard let types else { throw BPFError("read", file ?? "the kernel's types") }
+        defer { btf__free(types) }
+        return name.withCString { name in
+            for id in 1..<btf__type_cnt(types) {
+                // kind << 24 | number of members (linux/btf.h); the members of an enumeration follow it.
+                guard let type = btf__type_by_id(types, id), type.pointee.info >> 24 & 0x1f == UInt32(BTF_KIND_ENUM) else {
+                    continue
+                }
+                let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_enum.self)
+                for member in 0..<Int(type.pointee.info & 0xffff) {
+                    guard let found = btf__name_by_offset(types, members[member].name_off), strcmp(found, name) == 0
+                    else { continue }
+                    return UInt32(bitPattern: members[member].val)
+                }
+            }
+            return nil
+        }
+    }
+
     /// Whether a file holds kernel types in BTF.
     ///
     /// - Throws: ``BPFError`` where the file cannot be opened.

@@ -89,21 +89,39 @@ public final class BatchReader {
     public func drain(
         _ map: Map, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
     ) throws(BPFError) {
+        try read(map, with: bpf_map_lookup_and_delete_batch, body)
+    }
+
+    /// Hands every element of the map out, and leaves it there.
+    public func read(
+        _ map: Map, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
+    ) throws(BPFError) {
+        try read(map, with: bpf_map_lookup_batch, body)
+    }
+
+    /// A call on a batch of elements: the map, where the last batch has ended, where this one does, keys, values, how many.
+    private typealias BatchCall = (
+        Int32, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutableRawPointer?,
+        UnsafeMutablePointer<UInt32>?, UnsafePointer<bpf_map_batch_opts>?
+    ) -> Int32
+
+    private func read(
+        _ map: Map, with call: BatchCall,
+        _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer, _ count: Int) -> Void
+    ) throws(BPFError) {
         var position: UInt32?
         while true {
             var count = rows
             var next: UInt32 = 0
             let result = RealtimePriority.during {
                 guard var position else {
-                    return bpf_map_lookup_and_delete_batch(
-                        map.descriptor, nil, &next, keys.baseAddress, values.baseAddress, &count, nil)
+                    return call(map.descriptor, nil, &next, keys.baseAddress, values.baseAddress, &count, nil)
                 }
-                return bpf_map_lookup_and_delete_batch(
-                    map.descriptor, &position, &next, keys.baseAddress, values.baseAddress, &count, nil)
+                return call(map.descriptor, &position, &next, keys.baseAddress, values.baseAddress, &count, nil)
             }
             let code = errno
             // ENOENT is the end; it may come together with the last elements.
-            guard result == 0 || code == ENOENT else { throw BPFError("drain", "a map", code: code) }
+            guard result == 0 || code == ENOENT else { throw BPFError("read", "a map", code: code) }
             if count > 0 {
                 body(
                     UnsafeRawBufferPointer(rebasing: keys[..<(map.keySize * Int(count))]),

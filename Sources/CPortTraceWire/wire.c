@@ -1,2 +1,3 @@
+#include "pt_census.h"
 #include "pt_conntrack.h"
 #include "pt_wire.h"

@@ -5,6 +5,8 @@ internal import Glibc
 final class AttachedHooks {
     private let object: Object
     private var hooks: [(programs: [Program], links: [Box])] = []
+    /// The programs of the census of ports, in the order of ``PortCensusReader/Program``, where it is here.
+    private var censusPrograms: [Program] = []
 
     /// A link in an array: Array does not hold noncopyable elements.
     private final class Box {
@@ -14,8 +16,8 @@ final class AttachedHooks {
 
     /// - Throws: ``BPFError``; nothing is attached then.
     init(
-        _ choices: [(hook: Hook, attachment: Attachment)], maps: [SharedMap: Int32], btf: String?,
-        kprobes: KprobeEvents?
+        _ choices: [(hook: Hook, attachment: Attachment)], withCensus: Bool = false, maps: [SharedMap: Int32],
+        btf: String?, kprobes: KprobeEvents?
     ) throws(BPFError) {
         let object = try EmbeddedObject.hooks.open(btf: btf)
         var selected: [(parts: [Part], programs: [Program])] = []
@@ -25,7 +27,10 @@ final class AttachedHooks {
             for part in parts { programs.append(try object.program(part.program)) }
             selected.append((parts, programs))
         }
-        for program in selected.flatMap(\.programs) { program.select() }
+        for program in PortCensusReader.Program.allCases where withCensus {
+            censusPrograms.append(try object.program(program.rawValue))
+        }
+        for program in selected.flatMap(\.programs) + censusPrograms { program.select() }
         for (map, descriptor) in maps { try object.useMap(map.rawValue, descriptor) }
         try object.load()
         self.object = object
@@ -45,6 +50,9 @@ final class AttachedHooks {
             hooks.append((programs, links))
         }
     }
+
+    /// The census' programs.
+    var census: [Int32] { censusPrograms.map(\.descriptor) }
 
     /// How many links each hook has.
     var linkCounts: [Int] { hooks.map(\.links.count) }
@@ -124,8 +132,19 @@ extension Hook {
                 part.module = KernelModule.loadable(module)
                 return part
             }
+        case (.timeWait, .rawTracepoint): [Part(program: "time_wait_raw_tp", points: [.section])] + Self.audit
+        case (.timeWait, .tracepoint): [Part(program: "time_wait_tp", points: [.section])] + Self.audit
+        case (.states, .fexit):
+            [Part(program: "states_raw_tp", points: [.section]), Part(program: "states_end_fentry", points: [.section])]
+        case (.states, .kprobe):
+            [
+                Part(program: "states_tp", points: [.section]),
+                Part(program: "states_end_entry", points: [.entry("inet_twsk_kill")]),
+            ]
+        case (.states, .rawTracepoint): [Part(program: "states_raw_tp", points: [.section])]
+        case (.states, .tracepoint): [Part(program: "states_tp", points: [.section])]
         case (.bind, .rawTracepoint), (.bind, .tracepoint), (.conntrack, .fexit), (.conntrack, .kprobe),
-            (.evictions, .rawTracepoint), (.evictions, .tracepoint):
+            (.evictions, .rawTracepoint), (.evictions, .tracepoint), (.timeWait, .fexit), (.timeWait, .kprobe):
             []
         }
     }

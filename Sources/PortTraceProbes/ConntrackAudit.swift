@@ -227,7 +227,9 @@ public final class ConntrackAudit {
             repeat {
                 for row in 0..<Int(try run(.peek, [offset])) {
                     let row = peeks[row]
-                    guard row.now.drop | row.now.insert_failed | row.now.early_drop != 0 else { continue }
+                    let counters = row.now
+                    guard counters.drop | counters.insert_failed | counters.early_drop | counters.tw_overflow != 0
+                    else { continue }
                     offline[TableKey(net: row.key.net, hashMix: row.key.hash_mix), default: []].append((cpu, row))
                 }
             } while state.pointee.cursor != 0

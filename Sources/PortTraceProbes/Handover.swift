@@ -9,21 +9,29 @@ struct Handover: Equatable {
     var linkCounts: [Int]
     /// The kprobe events that were made, to be removed in the end.
     var kprobeEvents: [String]
-    /// In this order: ``SharedMap``; for each attached hook its programs and its links; the files of
-    /// ``KprobeEvents``, where there are any.
+    /// How many programs the census of ports has: all of ``PortCensusReader/Program``, or none.
+    var censusCount: Int
+    /// In this order: ``SharedMap``; the programs of the census; for each attached hook its programs and its links; the
+    /// files of ``KprobeEvents``, where there are any.
     var descriptors: [Int32]
 
-    init(states: [HookState], linkCounts: [Int], kprobeEvents: [String], descriptors: [Int32]) {
+    init(
+        states: [HookState], linkCounts: [Int], kprobeEvents: [String], censusCount: Int = 0, descriptors: [Int32]
+    ) {
         self.states = states
         self.linkCounts = linkCounts
         self.kprobeEvents = kprobeEvents
+        self.censusCount = censusCount
         self.descriptors = descriptors
     }
 
-    init(_ states: [HookState], shared: [Int32], _ hooks: [AttachedHooks], _ kprobes: KprobeEvents?) {
+    init(
+        _ states: [HookState], shared: [Int32], census: [Int32], _ hooks: [AttachedHooks], _ kprobes: KprobeEvents?
+    ) {
         self.init(
             states: states, linkCounts: hooks.flatMap(\.linkCounts), kprobeEvents: kprobes?.events ?? [],
-            descriptors: shared + hooks.flatMap(\.descriptors) + (kprobes?.descriptors ?? []))
+            censusCount: census.count,
+            descriptors: shared + census + hooks.flatMap(\.descriptors) + (kprobes?.descriptors ?? []))
     }
 }
 
@@ -95,11 +103,11 @@ struct HandoverChannel {
             of: String(decoding: bytes[..<length], as: UTF8.self), descriptors: Array(descriptors[..<Int(count)]))
     }
 
-    /// A line for the kprobe events, one for the numbers of links and one for each hook: its name, its attachment, and its
-    /// refusals in pairs.
+    /// A line for the kprobe events, one for the numbers of links, one for the number of the census' programs, and one
+    /// for each hook: its name, its attachment, and its refusals in pairs.
     static func text(of handover: Handover) -> String {
         let lines =
-            [handover.kprobeEvents, handover.linkCounts.map(String.init)]
+            [handover.kprobeEvents, handover.linkCounts.map(String.init), [String(handover.censusCount)]]
             + handover.states.map { state in
                 [state.hook.rawValue, state.attachment?.rawValue ?? ""]
                     + state.refusals.flatMap { [$0.attachment.rawValue, $0.reason] }
@@ -114,6 +122,7 @@ struct HandoverChannel {
         let first = lines.removeFirst()
         if first.count == 3, first[0] == "error" { throw ProbeError(first[1], hint: first[2]) }
         let linkCounts = lines.removeFirst().compactMap { Int($0) }
+        let censusCount = lines.removeFirst().compactMap { Int($0) }.first ?? 0
         let states = lines.compactMap { fields -> HookState? in
             guard fields.count >= 2, let hook = Hook(rawValue: fields[0]) else { return nil }
             let refusals = stride(from: 2, to: fields.count - 1, by: 2).compactMap { index in
@@ -124,7 +133,7 @@ struct HandoverChannel {
             return HookState(hook: hook, attachment: Attachment(rawValue: fields[1]), refusals: refusals)
         }
         return Handover(
-            states: states, linkCounts: linkCounts, kprobeEvents: first.filter { !$0.isEmpty }, descriptors: descriptors
-        )
+            states: states, linkCounts: linkCounts, kprobeEvents: first.filter { !$0.isEmpty },
+            censusCount: censusCount, descriptors: descriptors)
     }
 }

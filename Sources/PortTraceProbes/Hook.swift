@@ -4,9 +4,11 @@ public enum Hook: String, CaseIterable, Sendable {
     case bind
     case conntrack
     case evictions
+    case timeWait = "time_wait"
+    case states
 
     /// Whether what its programs did not see is found by the kernel's own counters (``ConntrackAudit``).
-    var isAudited: Bool { self == .conntrack || self == .evictions }
+    var isAudited: Bool { self == .conntrack || self == .evictions || self == .timeWait }
 
     /// The module that the hook's functions are in, where the kernel has it as one.
     var module: String? { self == .evictions ? "nf_conntrack" : nil }

@@ -1,6 +1,8 @@
 internal import BPF
 internal import CLinux
+internal import CPortTraceWire
 internal import Glibc
+internal import PortTraceCore
 
 /// Opens, loads and attaches the hooks: together where the kernel takes them all, else each on its own, so that one which
 /// it refuses degrades that hook alone.
@@ -24,21 +26,24 @@ struct HookLoader {
             maps[map] = try ProbeError.wrapping { () throws(BPFError) in try object.mapDescriptor(map.rawValue) }
         }
         try checkTypesFit(maps: maps)
+        try ProbeError.wrapping { () throws(BPFError) in try configure(maps) }
         let kprobes = tracefs.flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
 
         var (states, hooks) = attachTogether(plan(features), maps: maps, kprobes: kprobes)
+        var census = hooks.first
         if hooks.isEmpty {
             kprobes?.removeAll()
             features.probeFexit()
             (states, hooks) = attachEach(plan(features), maps: maps, kprobes: kprobes)
+            census = try? AttachedHooks([], withCensus: true, maps: maps, btf: configuration.btf, kprobes: nil)
         }
         guard !hooks.isEmpty else {
             kprobes?.removeAll()
             throw ProbeError(states: states, features: features)
         }
         let shared = SharedMap.allCases.map { maps[$0]! }
-        withExtendedLifetime((hooks, kprobes)) {
-            handOver(Handover(states, shared: shared, hooks, kprobes))
+        withExtendedLifetime((hooks, census, kprobes)) {
+            handOver(Handover(states, shared: shared, census: census?.census ?? [], hooks, kprobes))
         }
     }
 
@@ -50,11 +55,13 @@ struct HookLoader {
         plan.choices.removeAll { $0.hook.module != module }
         let (states, hooks) = attachEach(plan, maps: maps, kprobes: kprobes)
         if hooks.isEmpty { kprobes?.removeAll() }
-        withExtendedLifetime((hooks, kprobes)) { handOver(Handover(states, shared: [], hooks, kprobes)) }
+        withExtendedLifetime((hooks, kprobes)) { handOver(Handover(states, shared: [], census: [], hooks, kprobes)) }
     }
 
     private func plan(_ features: KernelFeatures) -> ProbePlan {
-        ProbePlan(features: features, mode: configuration.mode, types: configuration.btf != nil)
+        ProbePlan(
+            features: features, mode: configuration.mode, types: configuration.btf != nil,
+            states: configuration.states != nil)
     }
 
     /// Attaches all hooks by the first choice of each, as it goes nearly everywhere; nothing where one is refused.
@@ -66,7 +73,8 @@ struct HookLoader {
         }
         let choices = states.compactMap { state in state.attachment.map { (state.hook, $0) } }
         guard !choices.isEmpty,
-            let hooks = try? AttachedHooks(choices, maps: maps, btf: configuration.btf, kprobes: kprobes)
+            let hooks = try? AttachedHooks(
+                choices, withCensus: true, maps: maps, btf: configuration.btf, kprobes: kprobes)
         else { return ([], []) }
         return (states, [hooks])
     }
@@ -98,8 +106,31 @@ struct HookLoader {
         let maps = try EmbeddedObject.maps.open(btf: configuration.btf)
         try maps.resizeMap(SharedMap.samples.rawValue, to: configuration.ringSize)
         try maps.resizeMap(SharedMap.tables.rawValue, to: configuration.tables)
+        try maps.resizeMap(SharedMap.timeWait.rawValue, to: Self.timeWaitEntries)
         try maps.load()
         return maps
+    }
+
+    /// The most owners of TIME_WAIT sockets that are kept: 120 bytes each, 8 MB.
+    private static let mostTimeWaitEntries: UInt32 = 65_536
+
+    /// As many as there can be sockets in TIME_WAIT in a namespace, and what each CPU may keep free (LOCAL_FREE_TARGET,
+    /// kernel/bpf/bpf_lru_list.c).
+    private static var timeWaitEntries: UInt32 {
+        let text = TextFile.read("/proc/sys/net/ipv4/tcp_max_tw_buckets") ?? ""
+        let limit = text.split(whereSeparator: \.isWhitespace).first.flatMap { UInt32($0) } ?? mostTimeWaitEntries
+        return min(max(limit, 4_096), mostTimeWaitEntries) + 256 * UInt32(Kernel.possibleCPUs)
+    }
+
+    /// Tells the programs what they have to know before they run.
+    private func configure(_ maps: [SharedMap: Int32]) throws(BPFError) {
+        let state = try Map(maps[.conntrack]!).mapped().assumingMemoryBound(to: pt_conntrack.self)
+        state.pointee.tw_overflow_index =
+            try Kernel.enumerator("LINUX_MIB_TCPTIMEWAITOVERFLOW", typesFrom: configuration.btf) ?? 0
+        guard let filter = configuration.states?.bytes else { return }
+        let map = try Map(maps[.stateFilter]!)
+        var zero: UInt32 = 0
+        try map.write(&zero, filter)
     }
 
     /// Types given in a file must be this kernel's: with others the hooks would read something else, without a word.
@@ -153,4 +184,12 @@ enum SharedMap: String, CaseIterable {
     case addresses = "pt_addresses"
     case place = "pt_place"
     case peeks = "pt_peeks"
+    case stateFilter = "pt_state_filter"
+    case rejected = "pt_rejected"
+    case timeWait = "pt_time_wait"
+    case census = "pt_census"
+    case censusKeys = "pt_census_keys"
+    case censusOwners = "pt_census_owners"
+    case censusNamespaces = "pt_census_nets"
+    case censusPlace = "pt_census_place"
 }

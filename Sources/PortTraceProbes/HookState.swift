@@ -1,13 +1,13 @@
 /// What became of a hook.
 public struct HookState: Sendable, Equatable {
     public var hook: Hook
-    /// nil where nothing stands, with the reasons in ``refusals``.
+    /// nil where nothing stands, with the reasons in ``refusals``; without any it was not asked for.
     public var attachment: Attachment?
     public var refusals: [ProbePlan.Refusal]
 
     /// The tier as the contract writes it: `fentry`, `none (why)`.
     public var text: String {
-        guard let attachment else { return "none (\(reasons))" }
+        guard let attachment else { return refusals.isEmpty ? "none (not asked for)" : "none (\(reasons))" }
         return attachment.tier.rawValue
     }
 

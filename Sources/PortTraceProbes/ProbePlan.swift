@@ -34,9 +34,11 @@ public struct ProbePlan: Sendable, Equatable {
 
     /// - Parameters:
     ///   - types: Whether a file with the kernel's types was given, for kernels that have none.
-    public init(features: KernelFeatures, mode: ProbeMode, types: Bool) {
+    ///   - states: Whether changes of state were asked for.
+    public init(features: KernelFeatures, mode: ProbeMode, types: Bool, states: Bool = false) {
         choices = Hook.allCases.map { hook in
             var choice = Choice(hook: hook, attachments: [], refusals: [])
+            if hook == .states, !states { return choice }
             for attachment in hook.attachments(preemptible: features.preemptible ?? true) {
                 if let reason = mode.refusal(of: attachment)
                     ?? features.refusal(of: attachment, types: types)
@@ -56,12 +58,13 @@ extension Hook {
     /// Everything that the hook can be attached by, best first.
     fileprivate func attachments(preemptible: Bool) -> [Attachment] {
         switch (self, preemptible) {
-        case (.connect, false): [.fexit, .kprobe, .rawTracepoint, .tracepoint]
-        case (.connect, true): [.kprobe, .tracepoint, .fexit, .rawTracepoint]
+        // Of the states the first two see the end of TIME_WAIT as well.
+        case (.connect, false), (.states, false): [.fexit, .kprobe, .rawTracepoint, .tracepoint]
+        case (.connect, true), (.states, true): [.kprobe, .tracepoint, .fexit, .rawTracepoint]
         case (.bind, false), (.evictions, false): [.fexit, .kprobe]
         case (.bind, true), (.evictions, true): [.kprobe, .fexit]
-        case (.conntrack, false): [.rawTracepoint, .tracepoint]
-        case (.conntrack, true): [.tracepoint, .rawTracepoint]
+        case (.conntrack, false), (.timeWait, false): [.rawTracepoint, .tracepoint]
+        case (.conntrack, true), (.timeWait, true): [.tracepoint, .rawTracepoint]
         }
     }
 }

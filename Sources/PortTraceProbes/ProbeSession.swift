@@ -1,6 +1,7 @@
 internal import BPF
 internal import CLinux
 internal import Glibc
+public import PortTraceCore
 
 /// The hooks at work. Everything is detached and gone when the session or the process ends.
 ///
@@ -16,17 +17,21 @@ public final class ProbeSession {
         public var ringSize: UInt32
         /// Network namespaces whose conntrack tables have counted something that there is room for.
         public var tables: UInt32
+        /// Of the changes of state that are to be told; nil: none are.
+        public var states: StateFilter?
         /// Whether libbpf and the verifier speak on standard error.
         public var verbose: Bool
 
         public init(
-            mode: ProbeMode, btf: String?, each: Bool, ringSize: UInt32, tables: UInt32, verbose: Bool
+            mode: ProbeMode, btf: String?, each: Bool, ringSize: UInt32, tables: UInt32, states: StateFilter? = nil,
+            verbose: Bool
         ) {
             self.mode = mode
             self.btf = btf
             self.each = each
             self.ringSize = ringSize
             self.tables = tables
+            self.states = states
             self.verbose = verbose
         }
     }
@@ -35,11 +40,14 @@ public final class ProbeSession {
     public private(set) var states: [HookState]
     public let records: FailureRecords
     public let cgroupPaths: CgroupPaths
-    /// nil where the conntrack hook does not stand.
+    /// nil where neither the conntrack hook nor that of TIME_WAIT stands.
     public let conntrack: ConntrackAudit?
+    /// nil where the kernel refuses its programs.
+    public let ports: PortCensusReader?
     private let maps: [Descriptor]
     private var attached: [Attached]
     private var late: LateHooks?
+    private let rejected: Map
     /// Of all its kprobe events.
     private let group: String
 
@@ -73,27 +81,37 @@ public final class ProbeSession {
 
         let open = handover.descriptors.map { Descriptor($0) }
         maps = Array(open.prefix(SharedMap.allCases.count))
-        let attached = Attached(handover, open.dropFirst(maps.count), group: group)
+        let attached = Attached(handover, open.dropFirst(maps.count + handover.censusCount), group: group)
         self.attached = [attached]
+        let census = open.dropFirst(maps.count).prefix(handover.censusCount)
 
         let descriptors = Dictionary(uniqueKeysWithValues: zip(SharedMap.allCases, maps.map(\.number)))
         var audit: [ConntrackAudit.Program: Int32] = [:]
-        for program in attached.programs where program.hook == .conntrack {
+        for program in attached.programs where program.hook == .conntrack || program.hook == .timeWait {
             if let part = ConntrackAudit.Program(rawValue: program.name) { audit[part] = program.descriptor.number }
         }
-        (records, cgroupPaths, conntrack) = try ProbeError.wrapping { () throws(BPFError) in
+        rejected = try ProbeError.wrapping { () throws(BPFError) in try Map(descriptors[.rejected]!) }
+        (records, cgroupPaths, conntrack, ports) = try ProbeError.wrapping { () throws(BPFError) in
             let (each, hierarchy) = (configuration.each, CgroupHierarchy.inUse())
             let conntrack = audit.isEmpty ? nil : try ConntrackAudit(maps: descriptors, programs: audit)
             try conntrack?.arm()
             return (
                 try FailureRecords(maps: descriptors, each: each, hierarchy: hierarchy),
-                CgroupPaths(map: try Map(descriptors[.cgroups]!), hierarchy: hierarchy), conntrack
+                CgroupPaths(map: try Map(descriptors[.cgroups]!), hierarchy: hierarchy), conntrack,
+                census.isEmpty ? nil : try PortCensusReader(maps: descriptors, programs: Array(census))
             )
         }
         for state in states where state.attachment == nil {
             guard let module = state.hook.module, !KernelModule.isPresent(module) else { continue }
             late = LateHooks(module: module, loader: loader, maps: descriptors)
         }
+    }
+
+    /// Leaves out a cgroup's changes of state from now on.
+    public func reject(cgroup id: UInt64) {
+        var (id, one) = (id, UInt8(1))
+        // Where it cannot be written, user space goes on to filter.
+        try? rejected.write(&id, &one)
     }
 
     /// Attaches the hooks of a module that has come by now. It takes its time in another process: to be called now and

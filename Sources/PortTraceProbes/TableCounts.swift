@@ -1,6 +1,6 @@
 internal import CPortTraceWire
 
-/// Failures that the kernel has counted and no packet has claimed: of one namespace, since they were last told.
+/// Failures that the kernel has counted and no packet or socket has claimed: of one namespace, since they were last told.
 public struct UnclaimedFailures: Sendable, Equatable {
     /// The namespace's inode; 0 unknown.
     public var netnsID: UInt32
@@ -9,22 +9,25 @@ public struct UnclaimedFailures: Sendable, Equatable {
     public var chainTooLong: UInt64 = 0
     public var dying: UInt64 = 0
     public var evicted: UInt64 = 0
+    public var timeWaitOverflow: UInt64 = 0
 
-    var isNone: Bool { tableFull + race + chainTooLong + dying + evicted == 0 }
+    var isNone: Bool { tableFull + race + chainTooLong + dying + evicted + timeWaitOverflow == 0 }
 }
 
-/// How far a namespace's conntrack counters have moved since the attach.
+/// How far a namespace's conntrack counters, and TCP's own of TIME_WAIT, have moved since the attach.
 public struct ConntrackMovement: Sendable, Equatable {
     /// The namespace's inode; 0 unknown: several that have gone.
     public var netnsID: UInt32
     public var drop: UInt64 = 0
     public var insertFailed: UInt64 = 0
     public var earlyDrop: UInt64 = 0
+    /// TCPTimeWaitOverflow.
+    public var timeWaitOverflow: UInt64 = 0
     /// Drops for another reason than this tool reports: refused by the protocol's own check, or by sequence numbers that
     /// could not be adjusted.
     public var notOurs: UInt64 = 0
 
-    var isNone: Bool { drop + insertFailed + earlyDrop == 0 }
+    var isNone: Bool { drop + insertFailed + earlyDrop + timeWaitOverflow == 0 }
 
     /// Adds another namespace's.
     mutating func add(_ other: ConntrackMovement) {
@@ -32,6 +35,7 @@ public struct ConntrackMovement: Sendable, Equatable {
         drop += other.drop
         insertFailed += other.insertFailed
         earlyDrop += other.earlyDrop
+        timeWaitOverflow += other.timeWaitOverflow
         notOurs += other.notOurs
     }
 }
@@ -49,6 +53,7 @@ struct TableCounts {
         var drop: UInt64 = 0
         var insertFailed: UInt64 = 0
         var chainTooLong: UInt64 = 0
+        var timeWaitOverflow: UInt64 = 0
         var evicted: UInt64 = 0
         /// Evictions that no hook had claimed the last time: it may still.
         var evictedBefore: UInt64 = 0
@@ -64,6 +69,7 @@ struct TableCounts {
         told.drop = sum(isFinal, \.drop)
         told.insertFailed = sum(isFinal, \.insert_failed)
         told.chainTooLong = sum(isFinal, \.chain_too_long)
+        told.timeWaitOverflow = sum(isFinal, \.tw_overflow)
         // An eviction may be counted on one CPU and claimed on another.
         let evicted = UInt64(
             max(total { Self.difference($0.unclaimed.early_drop &+ $0.flushed.early_drop, $0.last.early_drop) }, 0))
@@ -77,7 +83,8 @@ struct TableCounts {
         let race = min(insertFailed - chainTooLong, drop)
         return UnclaimedFailures(
             netnsID: netnsID, tableFull: drop - race, race: race, chainTooLong: chainTooLong,
-            dying: insertFailed - chainTooLong - race, evicted: told.evicted - before.evicted)
+            dying: insertFailed - chainTooLong - race, evicted: told.evicted - before.evicted,
+            timeWaitOverflow: told.timeWaitOverflow - before.timeWaitOverflow)
     }
 
     var movement: ConntrackMovement {
@@ -86,7 +93,7 @@ struct TableCounts {
         let claimed = total { Self.difference($0.last.early_drop, $0.base.early_drop) }
         return ConntrackMovement(
             netnsID: netnsID, drop: moved(\.drop), insertFailed: moved(\.insert_failed),
-            earlyDrop: UInt64(max(evicted, claimed, 0)), notOurs: values.reduce(0) { $0 + UInt64($1.not_ours) })
+            earlyDrop: UInt64(max(evicted, claimed, 0)), timeWaitOverflow: moved(\.tw_overflow), notOurs: values.reduce(0) { $0 + UInt64($1.not_ours) })
     }
 
     private func sum(_ isFinal: Bool, _ counter: KeyPath<pt_counters, UInt32>) -> UInt64 {

@@ -26,6 +26,7 @@ struct Arguments {
         case btf
         case interval
         case each
+        case states
         case verbose
 
         var name: StaticString {
@@ -49,19 +50,20 @@ struct Arguments {
             case .btf: "btf"
             case .interval: "interval"
             case .each: "each"
+            case .states: "states"
             case .verbose: "verbose"
             }
         }
 
         var takesValue: Bool {
             switch self {
-            case .help, .version, .each, .verbose: false
+            case .help, .version, .each, .states, .verbose: false
             default: true
             }
         }
 
         /// Whether no other command has it.
-        var isOfTrace: Bool { self == .each }
+        var isOfTrace: Bool { self == .each || self == .states }
     }
 
     private static let shortOptions = ":o:d:n:h"
@@ -110,6 +112,9 @@ struct Arguments {
         case nil, .trace:
             let output = try format.map { text throws(UsageError) in try outputFormat(text) } ?? .text
             options.showsStatus = output == .text
+            if options.filter.names(.tcpState), !options.states {
+                throw UsageError(message: "--kind: 'tcp_state' needs --states")
+            }
             return .trace(options, output)
         case .check:
             if let ofTrace { throw UsageError(message: "--\(ofTrace) belongs to `porttrace trace`, not to check") }
@@ -199,6 +204,7 @@ struct Arguments {
             case .probeMode: options.mode = try probeMode(text)
             case .btf: options.btf = try nonempty(text)
             case .each: options.each = true
+            case .states: options.states = true
             case .verbose: options.verbose = true
             case .help, .version, .output: break
             }

@@ -31,10 +31,12 @@ enum Help {
           connect_exhausted  connect() found no free source port: EADDRNOTAVAIL
           connect_conflict   connect() from a bound port whose 4-tuple is taken: EADDRNOTAVAIL
           bind_exhausted     bind to port 0, listen() or UDP autobind found no free port: EADDRINUSE, EAGAIN
+          time_wait_overflow a TIME_WAIT socket could not be made: tcp_max_tw_buckets is reached, or no memory
           conntrack_table_full     a packet was dropped: nf_conntrack_max is reached
           conntrack_evicted        an entry was evicted to make room
           snat_exhausted           no free source port for a NAT mapping; the packet was dropped
           conntrack_insert_failed  race, chain_too_long, dying or no_memory; the packet was dropped
+          tcp_state          with --states: a TCP socket's change of state
           lost               samples not delivered, or runs that the kernel skipped
           summary            last line of a run: totals, whether they are exact, what saw them
 
@@ -52,6 +54,7 @@ enum Help {
           -d, --duration TIME     stop after this time: a whole number and ms, s, m or h
               --interval TIME     flush counts this often (default 1s)
               --each              a line for every failure, no coalescing
+              --states            TCP's changes of state too, TIME_WAIT included
           -n, --namespace NS      only that Kubernetes namespace
               --pod NAME          only that pod: NAME or NAMESPACE/NAME; a `*` at the end matches any rest
               --container NAME    only containers of that name

@@ -19,6 +19,7 @@ extension NodeWatch {
             count(.conntrackInsertFailed, .race, table.race)
             count(.conntrackInsertFailed, .chainTooLong, table.chainTooLong)
             count(.conntrackInsertFailed, .dying, table.dying)
+            count(.timeWaitOverflow, .timeWaitBuckets, table.timeWaitOverflow)
         }
     }
 
@@ -42,6 +43,11 @@ extension NodeWatch {
         }
     }
 
+    /// Whether a hook stands.
+    private func stands(_ hook: Hook) -> Bool {
+        session.states.contains { $0.hook == hook && $0.attachment != nil }
+    }
+
     /// A hook's tier as the contract writes it.
     func tier(of state: HookState) -> String {
         let isIdle = state.hook == .conntrack && state.attachment != nil && session.conntrack?.isIdle ?? false
@@ -49,9 +55,11 @@ extension NodeWatch {
     }
 
     var movements: [KernelMovement] {
-        (session.conntrack?.movements() ?? []).map {
+        let readsTimeWait = stands(.timeWait)
+        return (session.conntrack?.movements() ?? []).map {
             KernelMovement(
-                netnsID: $0.netnsID, drop: $0.drop, insertFailed: $0.insertFailed, earlyDrop: $0.earlyDrop)
+                netnsID: $0.netnsID, drop: $0.drop, insertFailed: $0.insertFailed, earlyDrop: $0.earlyDrop,
+                twOverflow: readsTimeWait ? $0.timeWaitOverflow : nil)
         }
     }
 

@@ -12,8 +12,8 @@ final class NodeWatch {
     /// Formatted bytes after which the reading of samples pauses for writing.
     private static let batchBytes = 256 << 10
 
-    /// Bytes of the ring buffer: 2,048 samples, 16,384 with --each, where it has all failures to carry. They count twice
-    /// in this process's resident memory: the ring is mapped twice in a row.
+    /// Bytes of the ring buffer: 2,048 samples, 16,384 with --each or --states, where it has all of them to carry. They
+    /// count twice in this process's resident memory: the ring is mapped twice in a row.
     private static let ringSize: UInt32 = 256 << 10
     private static let eachRingSize: UInt32 = 2 << 20
 
@@ -45,8 +45,10 @@ final class NodeWatch {
         session = try ProbeSession(
             ProbeSession.Configuration(
                 mode: options.mode, btf: options.btf, each: options.each,
-                ringSize: Environment.ringSize ?? (options.each ? Self.eachRingSize : Self.ringSize),
+                ringSize: Environment.ringSize
+                    ?? (options.each || options.states ? Self.eachRingSize : Self.ringSize),
                 tables: Environment.conntrackTables ?? Self.tables,
+                states: options.states && options.filter.allows(.tcpState) ? options.filter.stateFilter : nil,
                 verbose: options.verbose))
         conntrack = ConntrackReader(hostRoot: options.hostRoot)
         names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
@@ -58,6 +60,7 @@ final class NodeWatch {
             sources: .init(cgroupPaths: session.cgroupPaths, owners: names, clashes: conntrack),
             addresses: addresses,
             report: { StandardError.write(line: $0.message) })
+        stream.rejected = { [session] in session.reject(cgroup: $0) }
     }
 
     private static func check(hostRoot path: String) throws(ProbeError) {
@@ -221,6 +224,8 @@ extension Hook {
         // Evictions by the kernel's counter, where their hook does not stand.
         case .conntrack: [.conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed]
         case .evictions: [.conntrackEvicted]
+        case .timeWait: [.timeWaitOverflow]
+        case .states: [.tcpState]
         }
     }
 }

@@ -36,6 +36,7 @@ struct WatchOptions {
     var mode = ProbeMode.auto
     var btf: String?
     var each = false
+    var states = false
     var verbose = false
     /// Whether a terminal may be told that nothing has failed yet.
     var showsStatus = true

@@ -1,27 +1,31 @@
 /*
- * What the conntrack programs (bpf/conntrack.bpf.h) and their reader (PortTraceProbes/ConntrackAudit.swift) share beside
+ * What the programs that look at the kernel's own counters (bpf/conntrack.bpf.h, bpf/time_wait.bpf.h) and their reader (PortTraceProbes/ConntrackAudit.swift) share beside
  * the records of pt_wire.h. Host byte order; addresses of the kernel are opaque to user space.
  */
 #ifndef PT_CONNTRACK_H
 #define PT_CONNTRACK_H
 
-/* Of struct ip_conntrack_stat (include/linux/netfilter/nf_conntrack_common.h); they wrap. */
+/*
+ * Of struct ip_conntrack_stat (include/linux/netfilter/nf_conntrack_common.h), and of TCP's struct linux_mib
+ * (include/net/snmp.h); they wrap.
+ */
 struct pt_counters {
 	unsigned int drop;
 	unsigned int insert_failed;
 	unsigned int chain_too_long; /* 0 before v5.15, which does not count it */
 	unsigned int invalid;
 	unsigned int early_drop;
+	unsigned int tw_overflow; /* TCPTimeWaitOverflow */
 };
 
-/* A namespace's table. */
+/* A namespace: its conntrack table, its TCP. */
 struct pt_table_key {
 	unsigned long long net; /* its struct net */
 	unsigned int hash_mix;	/* drawn for each namespace: the address may be used again */
 	unsigned int unused;
 };
 
-/* What one CPU has counted in one table. All zero: nothing yet. */
+/* What one CPU has counted in one namespace. All zero: nothing yet. */
 struct pt_table {
 	struct pt_counters base;      /* when the attach was complete; 0 where the namespace is younger */
 	struct pt_counters last;      /* base and what was told since: claimed by a packet, or unclaimed */
@@ -44,6 +48,10 @@ struct pt_conntrack {
 	unsigned long long tcp_hashinfo;
 	unsigned int count_id; /* of struct nf_conntrack_net in net_generic; 0 unknown */
 	unsigned int max;      /* nf_conntrack_max when learnt */
+
+	unsigned int
+		tw_overflow_index; /* in struct linux_mib; written by user space before the programs run; 0: none */
+	unsigned int unused;
 
 	/* A walk over the namespaces: where its next run begins, 0 at its end. */
 	unsigned long long cursor;
@@ -70,8 +78,8 @@ struct pt_peek {
 #define PT_PEEK_ROWS 32
 
 _Static_assert(sizeof(struct pt_table_key) == 16, "pt_table_key");
-_Static_assert(sizeof(struct pt_table) == 96, "pt_table");
-_Static_assert(sizeof(struct pt_conntrack) == 120, "pt_conntrack");
-_Static_assert(sizeof(struct pt_peek) == 40, "pt_peek");
+_Static_assert(sizeof(struct pt_table) == 112, "pt_table");
+_Static_assert(sizeof(struct pt_conntrack) == 128, "pt_conntrack");
+_Static_assert(sizeof(struct pt_peek) == 48, "pt_peek");
 
 #endif

@@ -43,7 +43,9 @@ enum pt_kind {
 	 * range was spent (snat_exhausted) or two flows chose one port (conntrack_insert_failed, race).
 	 */
 	PT_KIND_SNAT_CLASH = 7,
-	PT_KIND_END, /* first value that is no kind */
+	PT_KIND_TIME_WAIT_OVERFLOW = 8,
+	PT_KIND_TCP_STATE = 9, /* no failure: a TCP socket's change of state, each sampled */
+	PT_KIND_END,	       /* first value that is no kind */
 };
 
 enum pt_cause {
@@ -53,7 +55,8 @@ enum pt_cause {
 	PT_CAUSE_RACE = 4,	  /* conntrack_insert_failed, as the three after it; snat clash */
 	PT_CAUSE_CHAIN_TOO_LONG = 5,
 	PT_CAUSE_DYING = 6,
-	PT_CAUSE_NO_MEMORY = 7,
+	PT_CAUSE_NO_MEMORY = 7,	 /* time_wait_overflow, too */
+	PT_CAUSE_TW_BUCKETS = 8, /* time_wait_overflow */
 	PT_CAUSE_END,
 };
 
@@ -113,14 +116,14 @@ struct pt_key {
 	unsigned char backend_addr[16]; /* where destination NAT led */
 	unsigned short dst_port_be16;
 	unsigned short backend_port_be16;
-	unsigned char kind;	   /* enum pt_kind */
-	unsigned char cause;	   /* enum pt_cause; 0 with PT_FLAG_OTHER */
-	unsigned char proto;	   /* IPPROTO_*; 0 unknown */
-	unsigned char family;	   /* enum pt_family */
-	unsigned char tier;	   /* enum pt_tier */
-	unsigned char attribution; /* enum pt_attribution */
-	unsigned char flags;	   /* enum pt_flag */
-	unsigned char unused;
+	unsigned char kind;	      /* enum pt_kind */
+	unsigned char cause;	      /* enum pt_cause; 0 with PT_FLAG_OTHER, and for a change of state */
+	unsigned char proto;	      /* IPPROTO_*; 0 unknown */
+	unsigned char family;	      /* enum pt_family */
+	unsigned char tier;	      /* enum pt_tier */
+	unsigned char attribution;    /* enum pt_attribution */
+	unsigned char flags;	      /* enum pt_flag */
+	unsigned char states;	      /* tcp_state: the old one << 4 | the new one, as in include/net/tcp_states.h */
 	unsigned int owner_netns_mix; /* drawn for each namespace: owner_netns_id may be used again */
 };
 
@@ -133,7 +136,7 @@ struct pt_detail {
 	unsigned short port_low;      /* port range in force, both ends usable; 0, 0 unknown */
 	unsigned short port_high;
 	unsigned short nat_port_be16; /* the port, or ICMP's id, that source NAT chose */
-	unsigned int limit;	      /* nf_conntrack_max; 0 unknown */
+	unsigned int limit;	      /* nf_conntrack_max, or tcp_max_tw_buckets; 0 unknown */
 	unsigned int unused;
 };
 
@@ -155,6 +158,24 @@ struct pt_count {
 	struct pt_detail detail; /* of the first of the others; of the sampled one until then */
 };
 
+/* A destination that a filter option asks for. */
+struct pt_state_destination {
+	unsigned char addr[16]; /* as in pt_key; host bits are 0 */
+	unsigned char mask[16];
+	unsigned short port_be16; /* 0: any */
+	unsigned char family;	  /* enum pt_family; 0: any address */
+	unsigned char unused;
+};
+
+/* Which changes of state are told: what the filter options reject for certain is not. Written by user space. */
+#define PT_STATE_FILTERS 16 /* of each sort; with more, user space alone filters */
+struct pt_state_filter {
+	unsigned int pids;	   /* how many there are; 0: any */
+	unsigned int destinations; /* likewise */
+	unsigned int pid[PT_STATE_FILTERS];
+	struct pt_state_destination destination[PT_STATE_FILTERS];
+};
+
 /* Shared state, in one memory-mapped array element. */
 struct pt_control {
 	unsigned int generation; /* written by user space; its lowest bit chooses the maps */
@@ -171,5 +192,6 @@ _Static_assert(sizeof(struct pt_detail) == 40, "pt_detail");
 _Static_assert(sizeof(struct pt_sample) == 168, "pt_sample");
 _Static_assert(sizeof(struct pt_count) == 72, "pt_count");
 _Static_assert(sizeof(struct pt_control) == 40, "pt_control");
+_Static_assert(sizeof(struct pt_state_filter) == 648, "pt_state_filter");
 
 #endif

@@ -29,6 +29,9 @@ public struct NamespaceCensus: Sendable {
     public var reservedPorts: UInt32
     /// Further ports of it that have a bucket of TCP's bind() or listen(): connect() passes over them.
     public var boundPorts: UInt32
+    /// The nearest ports below and above the range at which somebody listens, TCP's or UDP's; 0: none.
+    public var listenerBelow: UInt16
+    public var listenerAbove: UInt16
     /// TIME_WAIT sockets, and `net.ipv4.tcp_max_tw_buckets`.
     public var timeWait: UInt32
     public var timeWaitLimit: UInt32
@@ -46,6 +49,8 @@ public struct NamespaceCensus: Sendable {
         self.portRange = portRange
         reservedPorts = 0
         boundPorts = 0
+        listenerBelow = 0
+        listenerAbove = 0
         timeWait = 0
         timeWaitLimit = 0
         timeWaitReuse = 0

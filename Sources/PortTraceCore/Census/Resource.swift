@@ -42,12 +42,17 @@ public struct Occupancy: Equatable, Sendable {
     public var limit: UInt64?
     /// Largest first, each owner once; what they do not sum up to is nobody's, as far as is known.
     public var holders: [Holder]
+    /// Of a resource of TCP's ports: those of them that TIME_WAIT sockets hold; nil: not known.
+    public var timeWait: UInt64?
 
-    public init(_ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder]) {
+    public init(
+        _ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder], timeWait: UInt64? = nil
+    ) {
         self.resource = resource
         self.used = used
         self.limit = limit
         self.holders = holders
+        self.timeWait = timeWait
     }
 }
 

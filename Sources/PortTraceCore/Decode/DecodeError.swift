@@ -7,6 +7,7 @@ enum DecodeError: Error, Equatable {
     case family(UInt8)
     case attribution(UInt8)
     case flags(UInt8)
+    case states(UInt8)
     /// More samples than failures, or more failures than can be.
     case count(UInt64, sampled: UInt64)
 }
@@ -21,6 +22,7 @@ extension DecodeError: CustomStringConvertible {
         case .family(let value): "unknown address family \(value)"
         case .attribution(let value): "attribution \(value) is unknown or does not fit the owner"
         case .flags(let value): "contradicting flags \(value)"
+        case .states(let value): "unknown TCP states \(value)"
         case .count(let count, let sampled): "\(sampled) samples of \(count) failures"
         }
     }

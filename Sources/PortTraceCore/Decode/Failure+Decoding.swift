@@ -4,7 +4,7 @@ extension Failure {
     /// Reads a key and what is known beyond it.
     ///
     /// - Throws: ``DecodeError`` for a value that the header does not know, or that contradicts the others: `kind`,
-    ///   `cause`, `tier`, `family`, `attribution` or `flags`.
+    ///   `cause`, `tier`, `family`, `attribution`, `flags` or `states`.
     init(key: pt_key, detail: pt_detail) throws(DecodeError) {
         let flags = Flags(rawValue: key.flags)
         let folding = try Failure.folding(flags)
@@ -80,6 +80,13 @@ extension Failure {
             if detail.port_high != 0, detail.port_low <= detail.port_high {
                 portRange = PortRange(low: detail.port_low, high: detail.port_high)
             }
+            if type == .timeWaitOverflow { limit = detail.limit }
+            if type == .tcpState {
+                guard let old = TCPState(rawValue: key.states >> 4), let new = TCPState(rawValue: key.states & 15) else {
+                    throw .states(key.states)
+                }
+                change = TCPStateChange(old: old, new: new)
+            }
         }
     }
 
@@ -142,7 +149,7 @@ private struct Flags: OptionSet {
 
 extension IPAddress {
     /// An address from a record's sixteen bytes in network order; IPv4 takes the first four.
-    fileprivate init(_ family: IPFamily, bytes: SixteenBytes) {
+    init(_ family: IPFamily, bytes: SixteenBytes) {
         let (first, second) = withUnsafeBytes(of: bytes) { bytes in
             (
                 UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
@@ -157,7 +164,7 @@ extension IPAddress {
 }
 
 extension Comm {
-    fileprivate init(record characters: SixteenCharacters) {
+    init(record characters: SixteenCharacters) {
         let (first, second) = withUnsafeBytes(of: characters) { bytes in
             (
                 UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self)),
@@ -169,11 +176,11 @@ extension Comm {
 }
 
 // C arrays import as tuples.
-private typealias SixteenBytes = (
+typealias SixteenBytes = (
     UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8,
     UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8, UInt8
 )
-private typealias SixteenCharacters = (
+typealias SixteenCharacters = (
     CChar, CChar, CChar, CChar, CChar, CChar, CChar, CChar,
     CChar, CChar, CChar, CChar, CChar, CChar, CChar, CChar
 )

@@ -16,10 +16,12 @@ extension Failure {
             self.init(type: .conntrackInsertFailed, cause: .race)
             // Without its tuple there is nothing to ask for.
             isClash = folding == .none
+        case PT_KIND_TIME_WAIT_OVERFLOW.rawValue: self.init(type: .timeWaitOverflow, cause: nil)
+        case PT_KIND_TCP_STATE.rawValue: self.init(type: .tcpState, cause: nil)
         default: throw .kind(key.kind)
         }
-        if folding == .wholly, key.cause == 0 { return }
-        guard let read = Failure.cause(key.cause), cause == read || (cause == nil && read.isOfInsertion) else {
+        if key.cause == 0, folding == .wholly || type == .tcpState { return }
+        guard let read = Failure.cause(key.cause), cause == read || (cause == nil && read.isOneOf(type)) else {
             throw .cause(key.cause)
         }
         cause = read
@@ -34,16 +36,19 @@ extension Failure {
         case PT_CAUSE_CHAIN_TOO_LONG.rawValue: .chainTooLong
         case PT_CAUSE_DYING.rawValue: .dying
         case PT_CAUSE_NO_MEMORY.rawValue: .noMemory
+        case PT_CAUSE_TW_BUCKETS.rawValue: .timeWaitBuckets
         default: nil
         }
     }
 }
 
 extension Cause {
-    /// Whether it is one of `conntrack_insert_failed`.
-    fileprivate var isOfInsertion: Bool {
+    /// Whether it is one of a type that has several.
+    fileprivate func isOneOf(_ type: EventType) -> Bool {
         switch self {
-        case .race, .chainTooLong, .dying, .noMemory: true
+        case .race, .chainTooLong, .dying: type == .conntrackInsertFailed
+        case .noMemory: type == .conntrackInsertFailed || type == .timeWaitOverflow
+        case .timeWaitBuckets: type == .timeWaitOverflow
         case .portRange, .tupleTaken, .tableFull, .natPorts: false
         }
     }

@@ -14,8 +14,10 @@ public enum Cause: Sendable {
     case chainTooLong
     /// The entry was being deleted.
     case dying
-    /// The kernel had no memory for an entry.
+    /// The kernel had no memory for an entry, or a TIME_WAIT socket.
     case noMemory
+    /// tcp_max_tw_buckets is reached.
+    case timeWaitBuckets
 
     /// The name in the contract.
     public var name: StaticString {
@@ -28,6 +30,7 @@ public enum Cause: Sendable {
         case .chainTooLong: "chain_too_long"
         case .dying: "dying"
         case .noMemory: "no_memory"
+        case .timeWaitBuckets: "tw_buckets"
         }
     }
 }

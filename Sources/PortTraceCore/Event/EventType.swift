@@ -6,6 +6,8 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     case connectConflict
     /// bind to port 0, listen() or autobind found no free port.
     case bindExhausted
+    /// A TIME_WAIT socket could not be made.
+    case timeWaitOverflow
     /// A packet that would start a flow was dropped: the conntrack table is full.
     case conntrackTableFull
     /// A conntrack entry was evicted to make room.
@@ -14,6 +16,8 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     case snatExhausted
     /// A conntrack entry could not be made or inserted.
     case conntrackInsertFailed
+    /// A TCP socket changed its state: no failure, and told with `--states` only.
+    case tcpState
     /// A resource has crossed a threshold on its way to its limit, or back.
     case pressure
     /// Something that porttrace could not deliver or see.
@@ -21,19 +25,22 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     /// The last line of a run.
     case summary
 
-    /// The types that stand for failures, in the contract's order.
+    /// The types that are counted, in the contract's order: failures, and with `--states` changes of state.
     public static let failures: [EventType] = [
-        .connectExhausted, .connectConflict, .bindExhausted, .conntrackTableFull, .conntrackEvicted, .snatExhausted,
-        .conntrackInsertFailed,
+        .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .conntrackTableFull, .conntrackEvicted,
+        .snatExhausted, .conntrackInsertFailed, .tcpState,
     ]
 
     /// Whether conntrack failed, not a socket's call.
     var isConntrack: Bool {
         switch self {
         case .conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed: true
-        case .connectExhausted, .connectConflict, .bindExhausted, .pressure, .lost, .summary: false
+        case .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .tcpState, .pressure, .lost, .summary: false
         }
     }
+
+    /// Whether it is a task's call that failed.
+    var isCall: Bool { self == .connectExhausted || self == .connectConflict || self == .bindExhausted }
 
     /// The name in the contract, as in NDJSON and `--kind`.
     public var name: StaticString {
@@ -41,10 +48,12 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .connectExhausted: "connect_exhausted"
         case .connectConflict: "connect_conflict"
         case .bindExhausted: "bind_exhausted"
+        case .timeWaitOverflow: "time_wait_overflow"
         case .conntrackTableFull: "conntrack_table_full"
         case .conntrackEvicted: "conntrack_evicted"
         case .snatExhausted: "snat_exhausted"
         case .conntrackInsertFailed: "conntrack_insert_failed"
+        case .tcpState: "tcp_state"
         case .pressure: "pressure"
         case .lost: "lost"
         case .summary: "summary"
@@ -57,10 +66,12 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .connectExhausted: "ports exhausted"
         case .connectConflict: "tuple taken"
         case .bindExhausted: "bind exhausted"
+        case .timeWaitOverflow: "TIME_WAIT full"
         case .conntrackTableFull: "conntrack full"
         case .conntrackEvicted: "conntrack evicted"
         case .snatExhausted: "SNAT exhausted"
         case .conntrackInsertFailed: "insert failed"
+        case .tcpState: "TCP state"
         case .pressure: "pressure"
         case .lost: "lost"
         case .summary: "summary"

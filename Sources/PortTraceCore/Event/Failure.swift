@@ -1,7 +1,7 @@
 /// One failure, or several of one key: what the kernel's record says, in types.
 struct Failure {
     var type: EventType
-    /// Nil only where the map was full and the type has several.
+    /// Nil only where the map was full and the type has several, and for a change of state.
     var cause: Cause?
     /// A clash of source NAT that waits for its verdict; `conntrack_insert_failed` and `race` until then.
     var isClash = false
@@ -40,11 +40,13 @@ struct Failure {
     var nat: Endpoint?
     /// Conntrack: where destination NAT led; nil where there is none.
     var backend: Endpoint?
-    /// nf_conntrack_max, or the usable ports of an exhausted NAT address; 0 unknown.
+    /// nf_conntrack_max, the usable ports of an exhausted NAT address, or tcp_max_tw_buckets; 0 unknown.
     var limit: UInt32 = 0
+    /// What a socket did; nil for other types, and where the map was full.
+    var change: TCPStateChange?
     /// What shows that NAT ports were exhausted; nil for other types.
     var evidence: NATExhaustion?
-    /// The failing process; nil for a kernel thread, where it is not known, and where the map was full.
+    /// The failing process, of a TIME_WAIT socket the one that closed it; nil for a kernel thread, where it is not known, and where the map was full.
     var process: FailingProcess?
     /// The ports in force; nil unknown.
     var portRange: PortRange?
@@ -67,7 +69,7 @@ extension Failure {
     }
 
     /// Whether a kernel thread failed, for a socket's creator.
-    var isKernels: Bool { attribution == .socket && process == nil && !type.isConntrack }
+    var isKernels: Bool { attribution == .socket && process == nil && type.isCall }
 }
 
 /// Ports from `low` to `high`, both ends included.

@@ -102,6 +102,13 @@ public struct Filter: Sendable {
         cgroups.isEmpty && pids.isEmpty && comms.isEmpty && destinations.isEmpty && types.isEmpty && !asksForNames
     }
 
+    /// Whether events of a type may pass, and whether `--kind` names it.
+    public func allows(_ type: EventType) -> Bool { types.isEmpty || types.contains(type) }
+    public func names(_ type: EventType) -> Bool { types.contains(type) }
+
+    /// What the kernel needs to leave out changes of state that are rejected for certain.
+    public var stateFilter: StateFilter { StateFilter(pids: pids, destinations: destinations) }
+
     /// Whether an option asks for a name of ``OwnerNames``.
     public var asksForNames: Bool {
         !namespaces.isEmpty || !pods.isEmpty || !containers.isEmpty

@@ -55,6 +55,9 @@ public final class EventStream {
         set { names.addresses = newValue }
     }
 
+    /// Is told the cgroup of a change of state that the filter rejects by its owner: it will reject all of them.
+    public var rejected: ((UInt64) -> Void)?
+
     /// Turns monotonic times into UTC; to be set again as the offset is measured again.
     public var clock: Clock
 
@@ -113,6 +116,7 @@ public final class EventStream {
         if sample.failure.isClash { return clash(sample) }
         if format == .text, !text.takesSample(sample) { return }
         let owner = names.owner(of: sample.failure)
+        if sample.failure.change != nil, owner.verdict == .reject { rejected?(sample.failure.cgroupID) }
         let verdict = filter.evaluate(sample.failure, as: sample.failure.type, owner: owner.verdict)
         if verdict == .undecided { warnOfUndecided(sample.failure.type) }
 

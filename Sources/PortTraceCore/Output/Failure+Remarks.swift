@@ -10,6 +10,8 @@ extension Failure {
             if zone != 0 { words.append("(zone \(zone))") }
         } else {
             words.append(flow)
+            if type == .timeWaitOverflow { words.append(whatHappened) }
+            if let change { words.append("\(change.old.name) → \(change.new.name)") }
             if let portRange, type != .connectConflict { words.append("range \(portRange.low)-\(portRange.high)") }
         }
         if error != 0 {
@@ -21,7 +23,7 @@ extension Failure {
         return text
     }
 
-    /// What of conntrack's failed, and why.
+    /// What of conntrack's failed, or of TIME_WAIT, and why.
     private var whatHappened: String {
         let flow = flow.isEmpty ? "" : flow + " "
         let maximum = limit == 0 ? "" : " (max \(limit))"
@@ -33,7 +35,11 @@ extension Failure {
             let (one, all) = icmp == nil ? ("port", "ports") : ("id", "ids")
             let start = flow.isEmpty ? "" : "\(self.flow): "
             return "\(start)no free \(one)\(address) for this destination" + (limit == 0 ? "" : " (\(limit) \(all))")
-        case .conntrackInsertFailed, .connectExhausted, .connectConflict, .bindExhausted, .pressure, .lost, .summary:
+        case .timeWaitOverflow:
+            return "closed without TIME_WAIT: "
+                + (cause == .noMemory ? "no memory for it" : "tcp_max_tw_buckets reached\(maximum)")
+        case .conntrackInsertFailed, .connectExhausted, .connectConflict, .bindExhausted, .tcpState, .pressure,
+            .lost, .summary:
             return "\(flow)packet dropped: \(cause?.words ?? "no conntrack entry")"
         }
     }
@@ -58,7 +64,7 @@ extension Cause {
         case .chainTooLong: "hash chain too long"
         case .dying: "its entry was being deleted"
         case .noMemory: "no memory for an entry"
-        case .portRange, .tupleTaken, .tableFull, .natPorts: "\(name)"
+        case .portRange, .tupleTaken, .tableFull, .natPorts, .timeWaitBuckets: "\(name)"
         }
     }
 }

@@ -5,6 +5,12 @@ extension NDJSONLines {
             output.append(",\"detail\":{\"folded\":true}")
         } else if failure.type.isConntrack {
             appendConntrackDetail(failure, to: &output)
+        } else if let change = failure.change {
+            output.append(",\"detail\":{\"old\":\"")
+            output.append(change.old.name)
+            output.append("\",\"new\":\"")
+            output.append(change.new.name)
+            output.append("\"}")
         } else if let range = failure.portRange, failure.type != .connectConflict {
             output.append(",\"detail\":{\"port_range\":[")
             output.append(decimal: UInt64(range.low))

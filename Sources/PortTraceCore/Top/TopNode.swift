@@ -184,7 +184,7 @@ extension Resource.Kind {
         case .bindPorts: [.bindExhausted, .pressure]
         case .conntrack: [.conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .pressure]
         case .snat: [.snatExhausted, .pressure]
-        case .timeWait: [.pressure]
+        case .timeWait: [.timeWaitOverflow, .pressure]
         }
     }
 }

@@ -71,7 +71,9 @@ extension Resource {
             self.init(
                 .snat, in: namespace, proto: failure.proto, source: failure.nat?.address,
                 destination: failure.backend ?? destination)
-        case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .pressure, .lost, .summary:
+        case .timeWaitOverflow:
+            self.init(.timeWait, in: namespace)
+        case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .tcpState, .pressure, .lost, .summary:
             self.init(.conntrack, in: namespace)
         }
     }

@@ -17,6 +17,12 @@ public struct Finding: Sendable {
     public var problem: Problem
     public var severity: Severity
     public var occupancy: Occupancy
+    /// Whether the census has its figures; if not, the use is not known.
+    public var isMeasured = true
+    /// Failures during the sample.
+    public var failures: UInt64 = 0
+    /// In one line: what is short, and by how much.
+    public var summary = ""
     /// Who holds the most, largest first.
     public var culprits: [Holder]
     /// Who was refused, largest first.

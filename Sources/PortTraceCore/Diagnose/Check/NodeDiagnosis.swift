@@ -1,0 +1,212 @@
+/// What a sample of a node says: a verdict, and what is behind it.
+public struct NodeDiagnosis: Sendable {
+    public let status: CheckStatus
+    /// The worst first.
+    public let findings: [Finding]
+    /// The verdict for a person, the first line first.
+    public let headline: [String]
+    /// What could not be seen, and why: `what (why)`.
+    public let notVisible: [String]
+    /// What is worth knowing and no finding: counters that have stood still, limits of others.
+    public let remarks: [String]
+
+    private static let mostFindings = 50
+
+    /// Judges a sample. Linear time.
+    ///
+    /// - Parameter name: an owner's name for the sentences, safe to print. No command has it.
+    public init(_ sample: NodeSample, name: @escaping (HolderOwner) -> String) {
+        let view = NodeView(sample, name: name)
+        let troubles = view.troubles()
+        findings = troubles.prefix(NodeDiagnosis.mostFindings).map { view.finding(of: $0) }
+
+        var notVisible = sample.notVisible.map { "\($0.what) (\($0.why))" }
+        for words in sample.ports?.notVisible ?? [] where !notVisible.contains(words) { notVisible.append(words) }
+        if troubles.count > findings.count {
+            notVisible.append(
+                "\(CheckWords.number(UInt64(troubles.count - findings.count))) more findings (the "
+                    + "first are enough)")
+        }
+        notVisible += view.outside
+        self.notVisible = notVisible
+
+        let unread = view.unread
+        if let first = findings.first {
+            status = troubles[0].isFailing ? .failing : .warning
+            let rest = findings.count > 1 ? " (and \(findings.count - 1) more below)" : ""
+            headline = ["\(status == .failing ? "FAILING" : "WARNING"): \(first.summary)\(rest)"]
+        } else if let unread {
+            status = .unknown
+            headline = ["NOT CHECKED: \(unread)"]
+        } else {
+            status = .healthy
+            let healthy = "HEALTHY: \(view.fullest)"
+            headline = view.isConntrackUnused ? ["conntrack not in use here", healthy] : [healthy]
+        }
+        remarks = view.remarks(findings)
+    }
+}
+
+extension NodeView {
+    private typealias Words = CheckWords
+
+    fileprivate func finding(of trouble: Trouble) -> Finding {
+        var finding = Finding(trouble.problem, trouble.isFailing ? .failing : .warning, trouble.occupancy)
+        finding.isMeasured = trouble.isMeasured
+        finding.failures = trouble.count
+        finding.culprits = trouble.occupancy.holders
+        // Both packets of a DNS race are of the one that was refused.
+        if isDNSRace(trouble) { finding.culprits = [] }
+        finding.victims = trouble.victims
+        finding.summary = summary(of: trouble)
+        finding.evidence = evidence(of: trouble)
+        finding.fixes = fixes(for: trouble)
+        return finding
+    }
+
+    // MARK: In one line
+
+    private func summary(of trouble: Trouble) -> String {
+        let resource = trouble.resource
+        let source = resource.source.map { Words.address($0) } ?? "netns \(resource.namespace.inode)"
+        let destination = resource.destination.map { Words.endpoint($0) } ?? "some destination"
+        let use = use(of: trouble)
+        let isNear = !trouble.isFailing
+        switch trouble.problem {
+        case .portExhaustion:
+            return isNear
+                ? "\(source) is running out of source ports towards \(destination)\(use)"
+                : "\(source) has no source port left towards \(destination)\(use)"
+        case .bindExhaustion:
+            let proto = resource.proto == TransportProtocol.udp ? "UDP " : resource.proto == 0 ? "" : "TCP "
+            return isNear
+                ? "\(source) is running out of \(proto)ports for bind()\(use)"
+                : "\(source) has no \(proto)port "
+                    + "left for bind()\(use)"
+        case .tupleConflict:
+            return "a bound port of \(source) is in use already towards \(destination), not "
+                + "exhaustion"
+        case .snatExhaustion:
+            return isNear
+                ? "NAT address \(source) is running out of ports towards \(destination)\(use)"
+                : "NAT address \(source) has no port left towards \(destination)\(use)"
+        case .conntrackFull:
+            let table =
+                isHostTable(trouble)
+                ? "the conntrack table"
+                : "the conntrack table of netns "
+                    + "\(resource.namespace.inode)"
+            return isNear
+                ? "\(table) is filling\(use)"
+                : trouble.evictions == trouble.count
+                    ? "\(table) lives by evicting flows\(use)" : "\(table) is full\(use)"
+        case .conntrackInsertFailed:
+            if isDNSRace(trouble) { return "DNS races: questions to a name server are dropped by conntrack" }
+            return trouble.chains * 2 > trouble.count
+                ? "conntrack's hash chains are too long: packets are dropped"
+                : "conntrack cannot insert entries: "
+                    + "packets are dropped"
+        case .timeWaitOverflow:
+            return isNear
+                ? "netns \(resource.namespace.inode) is running out of TIME_WAIT sockets\(use)"
+                : "netns \(resource.namespace.inode) has no room for TIME_WAIT sockets\(use)"
+        }
+    }
+
+    private func isHostTable(_ trouble: Trouble) -> Bool { table(trouble.resource)?.isHost ?? true }
+
+    /// ` (234 of 234 used)`.
+    private func use(of trouble: Trouble) -> String {
+        guard trouble.isMeasured else { return "" }
+        let used = Words.number(trouble.occupancy.used)
+        guard let limit = trouble.occupancy.limit else { return " (\(used) used)" }
+        return " (\(used) of \(Words.number(limit)) used, \(Words.percent(trouble.occupancy.used, of: limit)))"
+    }
+
+    // MARK: Nothing wrong
+
+    /// Conntrack has no table here, and that was seen.
+    fileprivate var isConntrackUnused: Bool {
+        sample.tables.isEmpty && sample.tablesBefore.isEmpty
+            && (sample.facts.otherDataPath != nil || !sample.notVisible.contains { $0.part == .conntrack })
+    }
+
+    /// What of the two limits was not read, with the reason; nil: both were.
+    fileprivate var unread: String? {
+        var missing = sample.notVisible.filter { $0.part == .ports || ($0.part == .conntrack && !isConntrackUnused) }
+            .map { "\($0.what) (\($0.why))" }
+        if sample.ports == nil, !sample.notVisible.contains(where: { $0.part == .ports }) {
+            missing.append("ports (the census of sockets did not end)")
+        }
+        guard let first = missing.first else { return nil }
+        return first + (missing.count > 1 ? "; and \(missing.count - 1) more" : "")
+    }
+
+    /// How far both limits are away.
+    fileprivate var fullest: String {
+        func words(_ occupancy: Occupancy?, _ empty: String) -> String {
+            guard let occupancy, let limit = occupancy.limit else { return empty }
+            return "\(Words.percent(occupancy.used, of: limit)) (\(Words.number(occupancy.used)) of "
+                + "\(Words.number(limit)))"
+        }
+        let ports = "the fullest port range is used by \(words(fullest([.ports, .bindPorts]), "0 %"))"
+        if isConntrackUnused {
+            let instead =
+                sample.facts.otherDataPath.map {
+                    "; \($0) tracks connections itself, which is not seen "
+                        + "here"
+                } ?? ""
+            return ports + instead
+        }
+        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0 %, no limit is set"))"
+    }
+
+    // MARK: Beside the findings
+
+    /// What lies outside of the node.
+    fileprivate var outside: [String] {
+        var outside: [String] = []
+        if sample.facts.isInContainer {
+            outside.append(
+                "what is outside of this container's reach (run it with the host's namespaces to see the "
+                    + "whole node)")
+        }
+        if sample.facts.isInContainer || !sample.facts.driverLimits.isEmpty {
+            outside.append("limits outside of the node, such as a NAT gateway's (only that side counts them)")
+        }
+        for limit in sample.facts.driverLimits where limit.moved > 0 {
+            outside.append(
+                "\(driverWords(limit)) (the network's own limit for this machine: no setting of the node "
+                    + "changes it)")
+        }
+        return outside
+    }
+
+    private func driverWords(_ limit: (device: String, counter: String, moved: UInt64)) -> String {
+        "\(limit.device): \(limit.counter) +\(Words.number(limit.moved))"
+    }
+
+    /// Counters that have moved and stand still now.
+    fileprivate func remarks(_ findings: [Finding]) -> [String] {
+        var remarks: [String] = []
+        for counters in sample.counters.prefix(1_000) {
+            guard !findings.contains(where: { $0.occupancy.resource.namespace.inode == counters.netnsID }) else {
+                continue
+            }
+            let past = [
+                ("drop", counters.total.drop), ("insert_failed", counters.total.insertFailed),
+                ("early_drop", counters.total.earlyDrop), ("TCPTimeWaitOverflow", counters.total.timeWaitOverflow),
+            ].filter { $0.1 > 0 }.map { "\($0.0) \(Words.number($0.1))" }
+            guard !past.isEmpty else { continue }
+            remarks.append("netns \(counters.netnsID): since it was made \(past.joined(separator: ", ")); not now.")
+            if remarks.count == 3 { break }
+        }
+        if let table = mainTable, table.buckets > 0, table.table.used > 4 * table.buckets {
+            remarks.append(
+                "The conntrack hash is small: \(Words.number(table.buckets)) buckets for "
+                    + "\(Words.number(table.table.used)) "
+                    + "entries.")
+        }
+        return remarks
+    }
+}
