@@ -45,7 +45,11 @@ let package = Package(
 
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire"],
+            name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire", "ReplayedNode"],
+            swiftSettings: swiftSettings),
+        // A node of numbers, for top's screens: in unit tests, and on a terminal.
+        .target(
+            name: "ReplayedNode", dependencies: ["PortTraceCore"], path: "Tests/screen/node",
             swiftSettings: swiftSettings),
         .testTarget(
             name: "PortTraceProbesTests", dependencies: ["CPortTraceWire", "PortTraceProbes", "PortTraceCore"],
@@ -62,7 +66,7 @@ let package = Package(
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))
             ]),
         .executableTarget(
-            name: "replayed-top", dependencies: ["CLinux", "PortTraceCore", "PortTraceTerminal"],
+            name: "replayed-top", dependencies: ["CLinux", "PortTraceCore", "PortTraceTerminal", "ReplayedNode"],
             path: "Tests/screen/replay", swiftSettings: swiftSettings,
             linkerSettings: [
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))

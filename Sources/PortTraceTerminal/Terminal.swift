@@ -150,10 +150,11 @@ final class Terminal {
         if let chosen = setlocale(LC_CTYPE, ""), !["C", "POSIX"].contains(String(cString: chosen)) {
             return isUTF8
         }
-        return ["C.UTF-8", "C.utf8", "en_US.UTF-8"].contains { setlocale(LC_CTYPE, $0) != nil && isUTF8 }
+        let others: [String] = ["C.UTF-8", "C.utf8", "en_US.UTF-8"]
+        return others.contains { setlocale(LC_CTYPE, $0) != nil && isUTF8 }
     }
 
-    private static var isUTF8: Bool { nl_langinfo(CODESET).map { String(cString: $0) } == "UTF-8" }
+    private static var isUTF8: Bool { nl_langinfo(Int32(CODESET)).map { String(cString: $0) } == "UTF-8" }
 }
 
 /// Why there is no screen.

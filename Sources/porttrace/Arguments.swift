@@ -116,13 +116,22 @@ struct Arguments {
                 throw UsageError(message: "--kind: 'tcp_state' needs --states")
             }
             return .trace(options, output)
+        case .top:
+            try refuse(ofTrace, in: "top")
+            options.showsStatus = false
+            return .top(options, try format.map { text throws(UsageError) in try outputFormat(text) } ?? .text)
         case .check:
-            if let ofTrace { throw UsageError(message: "--\(ofTrace) belongs to `porttrace trace`, not to check") }
+            try refuse(ofTrace, in: "check")
             let report = try format.map { text throws(UsageError) in try reportFormat(text) } ?? .text
             options.showsStatus = report == .text
             options.duration = options.duration ?? checkDuration
             return .check(options, report)
         }
+    }
+
+    private static func refuse(_ option: StaticString?, in command: StaticString) throws(UsageError) {
+        guard let option else { return }
+        throw UsageError(message: "--\(option) belongs to `porttrace trace`, not to \(command)")
     }
 
     /// Nanoseconds of `check`'s sample.

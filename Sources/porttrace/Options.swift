@@ -7,12 +7,14 @@ enum Invocation {
     case version
     case trace(WatchOptions, OutputFormat)
     case check(WatchOptions, ReportFormat)
+    case top(WatchOptions, OutputFormat)
 }
 
 /// The commands that there are.
 enum Command: String {
     case trace
     case check
+    case top
 }
 
 /// How `porttrace check` shows its verdict.

@@ -215,10 +215,11 @@ extension PressureCrossing {
 
     // MARK: Pacing
 
-    @Test(arguments: [
-        (0, 1, 15), (100, 1, 15), (400, 1, 15), (500, 1, 5), (740, 1, 5), (750, 1, 1), (1_000, 1, 1),
-        (100, 1_000, 110), (600, 1_000, 50), (900, 1_000, 20),
-    ] as [(UInt64, UInt64, UInt64)])
+    @Test(
+        arguments: [
+            (0, 1, 15), (100, 1, 15), (400, 1, 15), (500, 1, 5), (740, 1, 5), (750, 1, 1), (1_000, 1, 1),
+            (100, 1_000, 110), (600, 1_000, 50), (900, 1_000, 20),
+        ] as [(UInt64, UInt64, UInt64)])
     func delays(_ used: UInt64, _ milliseconds: UInt64, _ seconds: UInt64) {
         var watched = Watched()
         _ = watched.look(used, at: second)

@@ -35,7 +35,9 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     var isConntrack: Bool {
         switch self {
         case .conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed: true
-        case .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .tcpState, .pressure, .lost, .summary: false
+        case .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .tcpState, .pressure, .lost,
+            .summary:
+            false
         }
     }
 

@@ -30,7 +30,8 @@ struct FailureTallies {
             let kind = key.resource.kind
             key.resource = Resource(kind, in: key.resource.namespace)
         }
-        var row = rows[key] ?? Row(tally: FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))
+        var row =
+            rows[key] ?? Row(tally: FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))
         row.tally.count += count
         if failure.proto == TransportProtocol.udp, failure.destinationPort == 53 { row.tally.dns += count }
         if let range = failure.portRange { row.tally.portRange = range }
