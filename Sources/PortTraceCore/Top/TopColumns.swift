@@ -46,7 +46,7 @@ struct TopColumns {
             mark: isSelected ? "> " : "  ", node.words(for: occupancy.resource, columns: resource),
             bar: TopWords.bar(row, columns: bar), used: figures,
             rate: TopWords.rate(row.rate, signed: true),
-            failures: TopWords.rate(row.failuresPerSecond, signed: false), eta: TopWords.eta(row.eta),
+            failures: TopWords.rate(row.failuresPerSecond, signed: false), eta: TopWords.eta(row),
             isSelected ? .reverse : .plain, bar: row.style, failures: row.isFailing ? .critical : .plain)
         let room = linesPerRow == 1 ? columns - line.width - 2 : columns - 4
         let holders = holders(of: row, node: node, columns: room)

@@ -36,7 +36,7 @@ extension TopScreen {
         var words = row.isMeasured ? "  \(occupancy.used)" : "  use not known"
         if let limit = occupancy.limit { words += row.isMeasured ? " of \(limit)" : ", limit \(limit)" }
         if let rate = row.rate { words += ", \(TopWords.rate(rate, signed: true))/s" }
-        if let eta = row.eta { words += ", full in \(DurationWords.text(eta))" }
+        if let eta = row.eta, eta > 0 { words += ", full in \(DurationWords.text(eta))" }
         line.append(words)
         return line
     }

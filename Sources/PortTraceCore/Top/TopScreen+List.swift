@@ -29,13 +29,16 @@ extension TopScreen {
             line.append("  " as String)
             line.append(TerminalText(escaping: facts.node).cut(to: 40), .bold)
         }
-        line.append("  " as String)
-        line.append(TerminalText(escaping: facts.kernel))
-        line.append("  \(DurationWords.text(picture.elapsed))")
-        if isPaused { line.append("  PAUSED", .high) }
         let rate = TopWords.rate(picture.failuresPerSecond, signed: false)
-        let failures = "failures \(picture.failures)\(rate.isEmpty ? "" : ", \(rate)/s")"
-        line.append(atEnd: TerminalText(failures), of: frame.columns, rate.isEmpty ? .plain : .critical)
+        let failures = TerminalText("failures \(picture.failures)\(rate.isEmpty ? "" : ", \(rate)/s")")
+        if isPaused { line.append("  PAUSED", .high) }
+        // What matters less is left out first.
+        for part in [TerminalText(DurationWords.text(picture.elapsed)), TerminalText(escaping: facts.kernel)]
+        where line.width + part.width + failures.width + 4 <= frame.columns {
+            line.append("  " as String)
+            line.append(part)
+        }
+        line.append(atEnd: failures, of: frame.columns, rate.isEmpty ? .plain : .critical)
         frame.append(line)
 
         line = TopLine()
@@ -46,7 +49,7 @@ extension TopScreen {
 
         var parts: [String] = []
         if let conntrack = facts.conntrack {
-            let limit = conntrack.limit.map { " of \($0) (\(TopWords.percent(conntrack.used, of: $0))%)" } ?? ""
+            let limit = conntrack.limit.map { "/\($0) \(TopWords.percent(conntrack.used, of: $0))%" } ?? ""
             parts.append("conntrack \(conntrack.used)\(limit)")
         }
         if let sockets = facts.sockets {
@@ -54,8 +57,8 @@ extension TopScreen {
             parts.append("udp \(sockets.udp)")
             parts.append("TIME_WAIT \(sockets.timeWait)")
         }
+        if !facts.notVisible.isEmpty { parts.append("not seen \(facts.notVisible.count) (?)") }
         parts.append("resources \(picture.rows.count)")
-        if !facts.notVisible.isEmpty { parts.append("not seen: \(facts.notVisible.count) (?)") }
         frame.append(TopLine(parts.joined(separator: "  ")))
     }
 

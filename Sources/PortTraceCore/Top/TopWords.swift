@@ -19,9 +19,10 @@ enum TopWords {
         return "\(sign)\(tenths / 10).\(tenths % 10)"
     }
 
-    /// `35s`, `12m`, `3h`; empty where there is none.
-    static func eta(_ nanoseconds: UInt64?) -> String {
-        guard let nanoseconds else { return "" }
+    /// `35s`, `12m`, `3h`, or that it is full; empty where there is none.
+    static func eta(_ row: TopRow) -> String {
+        if row.isMeasured, row.occupancy.reaches(1_000) { return "full" }
+        guard let nanoseconds = row.eta else { return "" }
         let seconds = nanoseconds / 1_000_000_000
         return seconds < 100 ? "\(seconds)s" : seconds < 6_000 ? "\(seconds / 60)m" : "\(seconds / 3_600)h"
     }
