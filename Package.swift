@@ -78,6 +78,13 @@ let package = Package(
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))
             ]),
         .executableTarget(
+            name: "read-tables",
+            dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
+            path: "Tests/tools/read-tables", swiftSettings: swiftSettings,
+            linkerSettings: [
+                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+            ]),
+        .executableTarget(
             name: "soak", dependencies: ["CPortTraceWire", "PortTraceCore"], path: "Tests/soak/fuzz",
             swiftSettings: swiftSettings),
     ],

@@ -317,6 +317,19 @@ static __always_inline bool has_conntrack_hook(struct nf_hook_entries *entries)
 	return false;
 }
 
+static __always_inline void list_table(struct net *net, struct pt_conntrack *state, u32 entries)
+{
+	u32 index = state->listed++;
+	struct pt_used_table *row = bpf_map_lookup_elem(&pt_used, &index);
+
+	if (!row)
+		return;
+	row->netns_id = BPF_CORE_READ(net, ns.inum);
+	row->hash_mix = BPF_CORE_READ(net, hash_mix);
+	row->entries = entries;
+	row->is_host = (u64)net == state->host_net;
+}
+
 /* Notes whether conntrack is used in a namespace: by entries, or as some rule there has asked for it. */
 __noinline int see_use(u64 netns)
 {
@@ -326,7 +339,10 @@ __noinline int see_use(u64 netns)
 	if (!state)
 		return 0;
 	s64 entries = table_entries((void *)netns, state);
-	state->entries += entries > 0 ? entries : 0;
+	if (entries > 0) {
+		state->entries += entries;
+		list_table((void *)netns, state, entries);
+	}
 	/* Before routing, NF_INET_PRE_ROUTING */
 	if (has_conntrack_hook(BPF_CORE_READ(net, nf.hooks_ipv4[0])) ||
 	    has_conntrack_hook(BPF_CORE_READ(net, nf.hooks_ipv6[0])))

@@ -459,7 +459,7 @@ int BPF_PROG(census_walk, u64 walk, u64 index)
 	struct pt_census_table *entry = walk == PT_CENSUS_DATAGRAMS ? &census->udp[index] : &census->tcp[index];
 	struct net *net = (void *)entry->net;
 	struct inet_hashinfo *tcp = (void *)entry->table;
-	struct inet_hashinfo___census *connections = (void *)entry->table;
+	struct inet_hashinfo *connections = (void *)entry->table;
 	struct udp_table *udp = (void *)entry->table;
 	census->done = 1;
 	/* A namespace's own table goes with it. */

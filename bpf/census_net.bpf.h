@@ -115,7 +115,7 @@ __noinline int add_table(u64 netns, u64 table, u32 is_udp)
 static __always_inline void fill_limits(struct pt_census_net *row, struct net *net)
 {
 	struct net___census *ours = (void *)net;
-	struct net___count_tw *count = (void *)net;
+	struct net___tw_count *count = (void *)net;
 	struct net___pair *pair = (void *)net;
 	struct net___word *word = (void *)net;
 
@@ -131,14 +131,14 @@ static __always_inline void fill_limits(struct pt_census_net *row, struct net *n
 	}
 	row->tw_reuse = BPF_CORE_READ(ours, ipv4.sysctl_tcp_tw_reuse);
 	row->timestamps = BPF_CORE_READ(ours, ipv4.sysctl_tcp_timestamps);
-	if (!bpf_core_field_exists(ours->ipv4.tcp_death_row.sysctl_max_tw_buckets))
+	if (!bpf_core_field_exists(net->ipv4.tcp_death_row.sysctl_max_tw_buckets))
 		return; /* v5.18 to v6.0: the row is elsewhere (fbb8295248e1) */
 	row->tells_tw = 1;
-	row->tw_limit = BPF_CORE_READ(ours, ipv4.tcp_death_row.sysctl_max_tw_buckets);
+	row->tw_limit = BPF_CORE_READ(net, ipv4.tcp_death_row.sysctl_max_tw_buckets);
 	if (bpf_core_field_exists(count->ipv4.tcp_death_row.tw_count))
 		row->tw_count = BPF_CORE_READ(count, ipv4.tcp_death_row.tw_count.counter);
 	else
-		row->tw_count = BPF_CORE_READ(ours, ipv4.tcp_death_row.tw_refcount.refs.counter) - 1;
+		row->tw_count = BPF_CORE_READ(net, ipv4.tcp_death_row.tw_refcount.refs.counter) - 1;
 }
 
 /* Makes sure that a namespace has its row: 0 where it has none, as it is no namespace or there is no room. */

@@ -16,11 +16,6 @@ struct {
 	__type(value, struct pt_conntrack);
 } pt_conntrack SEC(".maps");
 
-/* An address; IPv4 as v4-mapped. */
-struct pt_address {
-	u64 halves[2];
-};
-
 /* A place in a namespace's devices and their addresses, and the address last met. */
 struct address_cursor {
 	struct net_device *device;
@@ -79,13 +74,6 @@ struct {
  * Address (IPv4 as v4-mapped) → the namespace that has it. Written by conntrack_addresses, read by the packets' programs.
  * LRU: what no namespace has any more goes when room is needed, and is told by its walk until then.
  */
-struct pt_address_owner {
-	u64 net;
-	u32 hash_mix;
-	u32 walk;    /* the last one that has met it */
-	u32 several; /* the last one that has met it in more than one namespace */
-	u32 netns_id;
-};
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -100,6 +88,15 @@ struct {
 	__type(key, u32);
 	__type(value, struct address_cursor);
 } pt_place SEC(".maps");
+
+/* The tables with entries, in the order of the walk of conntrack_addresses, which writes them; mapped by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PT_USED_TABLES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct pt_used_table);
+} pt_used SEC(".maps");
 
 /* Where conntrack_peek leaves what it has read, for the run's end. */
 struct {

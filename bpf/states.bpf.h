@@ -62,25 +62,24 @@ static __always_inline bool is_wanted(const struct pt_key *key)
 static __always_inline bool is_callers(int from, int to)
 {
 	return to == TCP_SYN_SENT || to == TCP_LISTEN || to == TCP_FIN_WAIT1 || to == TCP_LAST_ACK ||
-	       from == TCP_LISTEN;
+	       (from == TCP_LISTEN && to == TCP_CLOSE);
 }
 
-static __always_inline int handle_state_change(struct sock *sk, int from, int to)
+/* change: the old state << 4 | the new one. */
+__noinline int tell_change(u64 socket, u32 change)
 {
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
+	struct sock *sk = (void *)socket;
+	u32 from = change >> 4, to = change & 15;
 	bool by_task = is_task_at(sk);
 	struct pt_key key = {
 		.kind = PT_KIND_TCP_STATE,
 		.tier = PT_TIER_TRACEPOINT,
 		.proto = IPPROTO_TCP,
 		.attribution = PT_ATTRIBUTION_SOCKET,
+		.states = change,
 	};
 	struct pt_detail detail = {};
 
-	if (to == TCP_CLOSE && (from == TCP_FIN_WAIT2 || from == TCP_CLOSING) && is_in_time_wait((u64)sk))
-		to = TCP_TIME_WAIT;
-	key.states = from << 4 | to;
 	key.netns_id = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	key.cgroup_id = creator_cgroup(sk, by_task, by_task ? PROGRAM_STATES_TASK : PROGRAM_STATES);
 	if (BPF_CORE_READ(sk, __sk_common.skc_dport))
@@ -89,9 +88,9 @@ static __always_inline int handle_state_change(struct sock *sk, int from, int to
 		fill_bound_address(&key, sk);
 	/* What is left of a port that was given back is told only where it can be no older one. */
 	u16 port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	detail.src_port_be16 = port || from == TCP_CLOSE || from == TCP_SYN_SENT || from == TCP_LISTEN
-				       ? bpf_htons(port)
-				       : bpf_htons(local_port(sk));
+	if (!port && from != TCP_CLOSE && from != TCP_SYN_SENT && from != TCP_LISTEN)
+		port = local_port(sk);
+	detail.src_port_be16 = bpf_htons(port);
 	if (by_task && is_callers(from, to))
 		fill_process(&key, &detail);
 	if (is_wanted(&key))
@@ -99,16 +98,25 @@ static __always_inline int handle_state_change(struct sock *sk, int from, int to
 	return 0;
 }
 
+static __always_inline int handle_change(struct sock *sk, u32 from, u32 to)
+{
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (to == TCP_CLOSE && (from == TCP_FIN_WAIT2 || from == TCP_CLOSING) && is_in_time_wait((u64)sk))
+		to = TCP_TIME_WAIT;
+	return tell_change((u64)sk, from << 4 | to);
+}
+
 SEC("raw_tp/inet_sock_set_state")
 int BPF_PROG(states_raw_tp, struct sock *sk, int from, int to)
 {
-	return handle_state_change(sk, from, to);
+	return handle_change(sk, from, to);
 }
 
 SEC("tp/sock/inet_sock_set_state")
 int states_tp(struct trace_event_raw_inet_sock_set_state *ctx)
 {
-	return handle_state_change((struct sock *)ctx->skaddr, ctx->oldstate, ctx->newstate);
+	return handle_change((struct sock *)ctx->skaddr, ctx->oldstate, ctx->newstate);
 }
 
 /* ---- the end of TIME_WAIT: by its timer, by a packet, as its tuple is used again, or with its namespace ---- */

@@ -62,9 +62,9 @@ static __always_inline u32 read_overflows(struct net *net, u64 offset, struct pt
 	struct linux_mib *mib = BPF_CORE_READ(net, mib.net_statistics);
 	unsigned long count = 0;
 
-	if (mib && state->tw_overflow_index)
+	if (mib && state->tw_overflow)
 		bpf_probe_read_kernel(&count, sizeof(count),
-				      (void *)mib + offset + state->tw_overflow_index * sizeof(count));
+				      (void *)mib + offset + state->tw_overflow * sizeof(count));
 	return count;
 }
 

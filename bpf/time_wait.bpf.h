@@ -106,10 +106,14 @@ static __always_inline u64 creator_cgroup(struct sock *sk, bool by_task, enum pr
 {
 	struct kernfs_node *kn = socket_cgroup(sk);
 	struct kernfs_node *v1 = by_task ? v1_container((void *)bpf_get_current_task(), kn) : 0;
-	struct pt_key key = {};
 
-	fill_cgroup(&key, v1 ?: kn, v1 ? PT_CGROUP_V1 : 0, program);
-	return key.cgroup_id;
+	if (v1)
+		kn = v1;
+	if (!kn)
+		return 0;
+	u64 id = BPF_CORE_READ(kn, id) | (v1 ? PT_CGROUP_V1 : 0);
+	remember_cgroup((u64)kn, id, program);
+	return id;
 }
 
 /* → FIN_WAIT1: this end closes first, and will have the TIME_WAIT socket. */
@@ -133,13 +137,6 @@ __noinline int note_closer(u64 socket)
 	return 0;
 }
 
-struct netns_ipv4___count {
-	struct inet_timewait_death_row___count tcp_death_row;
-};
-struct net___tw_count {
-	struct netns_ipv4___count ipv4;
-} __attribute__((preserve_access_index));
-
 /* tcp_max_tw_buckets, and whether that many are there: some may have gone since. True also where it is not known. */
 static __always_inline bool are_buckets_full(struct net *net, u32 *limit)
 {
@@ -158,72 +155,94 @@ static __always_inline bool are_buckets_full(struct net *net, u32 *limit)
 	return count * 4 >= (s64)*limit * 3;
 }
 
-/* An overflow, if the counter says so. A run that has interrupted another one leaves it to user space (table.bpf.h). */
-__noinline int tell_overflow(u64 socket, u32 by_task)
+/* The overflow of a socket, as this CPU's key and detail. */
+__noinline int fill_overflow(u64 socket)
 {
 	struct sock *sk = (void *)socket;
 	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	struct pt_cpu *cpu = this_cpu();
+	struct pt_time_wait_key connection;
 
-	if (!cpu || !cpu->armed || cpu->busy)
+	if (!cpu)
 		return 0;
-	cpu->busy = 1;
-	barrier();
-	if (claim_overflow((u64)net)) {
-		struct pt_key *key = &cpu->key;
-		struct pt_detail *detail = &cpu->detail;
-		struct pt_time_wait_key connection;
-
-		__builtin_memset(key, 0, sizeof(*key));
-		__builtin_memset(detail, 0, sizeof(*detail));
-		key->kind = PT_KIND_TIME_WAIT_OVERFLOW;
-		key->tier = PT_TIER_TRACEPOINT;
-		key->cause = are_buckets_full(net, &detail->limit) ? PT_CAUSE_TW_BUCKETS : PT_CAUSE_NO_MEMORY;
-		key->netns_id = BPF_CORE_READ(net, ns.inum);
-		key->proto = IPPROTO_TCP;
-		key->attribution = PT_ATTRIBUTION_SOCKET;
-		fill_connection(key, sk);
-		detail->src_port_be16 = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
-		fill_time_wait_key(&connection, sk, local_port(sk));
-		struct pt_time_wait_owner *closer = bpf_map_lookup_elem(&pt_time_wait, &connection);
-		if (closer) {
-			key->cgroup_id = closer->cgroup_id;
-			key->tgid = closer->tgid;
-			detail->uid = closer->uid;
-			__builtin_memcpy(detail->comm, closer->comm, sizeof(detail->comm));
-		} else {
-			fill_cgroup(key, socket_cgroup(sk), 0, by_task ? PROGRAM_TIME_WAIT_TASK : PROGRAM_TIME_WAIT);
-		}
-		record(key, detail);
+	struct pt_key *key = &cpu->key;
+	struct pt_detail *detail = &cpu->detail;
+	__builtin_memset(key, 0, sizeof(*key));
+	__builtin_memset(detail, 0, sizeof(*detail));
+	key->kind = PT_KIND_TIME_WAIT_OVERFLOW;
+	key->tier = PT_TIER_TRACEPOINT;
+	key->cause = are_buckets_full(net, &detail->limit) ? PT_CAUSE_TW_BUCKETS : PT_CAUSE_NO_MEMORY;
+	key->netns_id = BPF_CORE_READ(net, ns.inum);
+	key->proto = IPPROTO_TCP;
+	key->attribution = PT_ATTRIBUTION_SOCKET;
+	fill_connection(key, sk);
+	detail->src_port_be16 = bpf_htons(local_port(sk));
+	fill_time_wait_key(&connection, sk, local_port(sk));
+	struct pt_time_wait_owner *closer = bpf_map_lookup_elem(&pt_time_wait, &connection);
+	if (!closer) { /* it was closed before the attach */
+		fill_cgroup(key, socket_cgroup(sk), 0, PROGRAM_TIME_WAIT);
+		return 0;
 	}
-	barrier();
-	cpu->busy = 0;
+	key->cgroup_id = closer->cgroup_id;
+	key->tgid = closer->tgid;
+	detail->uid = closer->uid;
+	__builtin_memcpy(detail->comm, closer->comm, sizeof(detail->comm));
 	return 0;
 }
 
-/* FIN_WAIT1, FIN_WAIT2 or CLOSING → CLOSE: into TIME_WAIT, or what had been noted for that is void. */
-__noinline int leave_or_wait(u64 socket, u32 from)
+__noinline int record_overflow(void)
+{
+	struct pt_cpu *cpu = this_cpu();
+
+	if (cpu)
+		record(&cpu->key, &cpu->detail);
+	return 0;
+}
+
+/* An overflow, if the counter says so. A run that has interrupted another one leaves it to user space (table.bpf.h). */
+static __always_inline void tell_overflow(struct sock *sk)
+{
+	struct pt_cpu *cpu = this_cpu();
+
+	if (!cpu || !cpu->armed || cpu->busy)
+		return;
+	cpu->busy = 1;
+	barrier();
+	if (claim_overflow((u64)BPF_CORE_READ(sk, __sk_common.skc_net.net))) {
+		fill_overflow((u64)sk);
+		record_overflow();
+	}
+	barrier();
+	cpu->busy = 0;
+}
+
+/* A socket that has come into TIME_WAIT: what was noted of it is complete. */
+__noinline int complete_owner(u64 socket)
+{
+	struct sock *sk = (void *)socket;
+	struct pt_time_wait_owner owner = {.time_ns = bpf_ktime_get_ns()};
+	struct pt_time_wait_key key;
+
+	fill_time_wait_key(&key, sk, local_port(sk));
+	struct pt_time_wait_owner *known = bpf_map_lookup_elem(&pt_time_wait, &key);
+	if (known) {
+		known->time_ns = owner.time_ns;
+		return 0;
+	}
+	/* It was closed before the attach. */
+	bool by_task = is_task_at(sk);
+	owner.cgroup_id = creator_cgroup(sk, by_task, by_task ? PROGRAM_TIME_WAIT_TASK : PROGRAM_TIME_WAIT);
+	bpf_map_update_elem(&pt_time_wait, &key, &owner, BPF_ANY);
+	return 0;
+}
+
+/* One that was aborted, or found no room: what was noted of it is void. */
+__noinline int forget_owner(u64 socket)
 {
 	struct sock *sk = (void *)socket;
 	struct pt_time_wait_key key;
 
 	fill_time_wait_key(&key, sk, local_port(sk));
-	if (from != TCP_FIN_WAIT1 && is_in_time_wait(socket)) {
-		struct pt_time_wait_owner *known = bpf_map_lookup_elem(&pt_time_wait, &key);
-		struct pt_time_wait_owner owner = {.time_ns = bpf_ktime_get_ns()};
-
-		if (known) {
-			known->time_ns = owner.time_ns;
-			return 0;
-		}
-		/* It was closed before the attach. */
-		bool by_task = is_task_at(sk);
-		owner.cgroup_id = creator_cgroup(sk, by_task, by_task ? PROGRAM_TIME_WAIT_TASK : PROGRAM_TIME_WAIT);
-		bpf_map_update_elem(&pt_time_wait, &key, &owner, BPF_ANY);
-		return 0;
-	}
-	if (from != TCP_FIN_WAIT1)
-		tell_overflow(socket, is_task_at(sk));
 	bpf_map_delete_elem(&pt_time_wait, &key);
 	return 0;
 }
@@ -235,7 +254,14 @@ static __always_inline int handle_time_wait(struct sock *sk, int from, int to)
 		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	return to == TCP_FIN_WAIT1 ? note_closer((u64)sk) : leave_or_wait((u64)sk, from);
+	if (to == TCP_FIN_WAIT1)
+		return note_closer((u64)sk);
+	if (from != TCP_FIN_WAIT1) {
+		if (is_in_time_wait((u64)sk))
+			return complete_owner((u64)sk);
+		tell_overflow(sk);
+	}
+	return forget_owner((u64)sk);
 }
 
 SEC("raw_tp/inet_sock_set_state")

@@ -174,6 +174,12 @@ struct inet_timewait_death_row {
 struct inet_timewait_death_row___count { /* where there is no tw_refcount: 5.10 */
 	atomic_t tw_count;
 };
+struct netns_ipv4___tw_count {
+	struct inet_timewait_death_row___count tcp_death_row;
+};
+struct net___tw_count {
+	struct netns_ipv4___tw_count ipv4;
+};
 struct netns_ipv4 {
 	struct udp_table *udp_table; /* v6.2: 9804985bf27f ("udp: Introduce optional per-netns hash table.") */
 	struct inet_timewait_death_row tcp_death_row;

@@ -56,15 +56,18 @@ public struct Map {
     }
 
     /// Maps the values of an array made with BPF_F_MMAPABLE into memory, until the process ends.
-    public func mapped() throws(BPFError) -> UnsafeMutableRawPointer {
-        let size = sysconf(Int32(_SC_PAGESIZE))
+    ///
+    /// - Parameter bytes: From the first value on; a page at least.
+    public func mapped(bytes: Int = 1) throws(BPFError) -> UnsafeMutableRawPointer {
+        let page = sysconf(Int32(_SC_PAGESIZE))
+        let size = (bytes + page - 1) / page * page
         let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
         guard let address, address != MAP_FAILED else { throw BPFError("map", "an array") }
         return address
     }
 }
 
-/// Takes all elements out of hash maps, in batches.
+/// Takes all elements out of hash maps, or reads them, in batches.
 public final class BatchReader {
     private let keys: UnsafeMutableRawBufferPointer
     private let values: UnsafeMutableRawBufferPointer

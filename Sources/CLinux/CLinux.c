@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -53,6 +59,66 @@ __attribute__((constructor(101))) static void require_proc(void)
 		return;
 	(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
 	_exit(1);
+}
+
+static int ask_driver(int socket, const char *device, void *question)
+{
+	struct ifreq request = {.ifr_data = question};
+
+	strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+	return ioctl(socket, SIOCETHTOOL, &request);
+}
+
+/* The index of a counter among a driver's; -1 where it has none of that name, or with errno set. */
+static int counter_index(int socket, const char *device, const char *counter, unsigned int count)
+{
+	struct ethtool_gstrings *names = calloc(1, sizeof(*names) + (size_t)count * ETH_GSTRING_LEN);
+	int index = -1;
+
+	if (!names)
+		return -1;
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_STATS;
+	names->len = count;
+	if (ask_driver(socket, device, names) == 0) {
+		for (unsigned int i = 0; i < count && i < names->len && index < 0; i++)
+			if (!strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN, counter, ETH_GSTRING_LEN))
+				index = i;
+	}
+	free(names);
+	return index;
+}
+
+/* As many values as there are names; ethtool's own limit on them is far below this. */
+#define MAX_DRIVER_COUNTERS 65536
+
+int linux_driver_counter(const char *device, const char *counter, unsigned long long *value)
+{
+	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_stats *values = 0;
+	int result = -1, index = -1;
+	int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (socket_ < 0)
+		return -1;
+	if (ask_driver(socket_, device, &driver) == 0) {
+		result = 0;
+		if (driver.n_stats > 0 && driver.n_stats <= MAX_DRIVER_COUNTERS)
+			index = counter_index(socket_, device, counter, driver.n_stats);
+	}
+	if (index >= 0)
+		values = calloc(1, sizeof(*values) + sizeof(values->data[0]) * driver.n_stats);
+	if (values) {
+		values->cmd = ETHTOOL_GSTATS;
+		values->n_stats = driver.n_stats;
+		if (ask_driver(socket_, device, values) == 0) {
+			*value = values->data[index];
+			result = 1;
+		}
+		free(values);
+	}
+	close(socket_);
+	return result;
 }
 
 union control {

@@ -56,6 +56,25 @@ final class NetworkNamespaces {
         return body()
     }
 
+    /// The same for one that is known to be opened by a path: constant time.
+    ///
+    /// - Throws: ``NetlinkError/system(_:)``: ENOENT where it is not to be found there any more.
+    func inside<Result>(
+        _ inode: UInt32, at path: String, _ body: () throws(NetlinkError) -> Result
+    ) throws(NetlinkError) -> Result {
+        if current?.inode == UInt64(inode) { return try body() }
+        guard var wanted = homeIdentity else { throw .system(EACCES) }
+        wanted.inode = UInt64(inode)
+        guard let namespace = open(path, as: wanted) else { throw .system(ENOENT) }
+        defer { close(namespace) }
+        guard linux_enter_network_namespace(namespace) == 0 else { throw .system(errno) }
+        current = Identity(namespace)
+        defer {
+            if linux_enter_network_namespace(home) == 0 { current = homeIdentity }
+        }
+        return try body()
+    }
+
     /// Opens it by a process that is in it, else by a mount.
     private func descriptor(_ inode: UInt32) -> Int32? {
         guard let homeIdentity else { return nil }
@@ -101,10 +120,18 @@ enum NamespaceMounts {
 
     /// The mount point of a line that is about this namespace; nil where it is not.
     static func point(inode: UInt32, line: some Collection<UInt8>) -> String? {
+        guard let mount = mount(line: line), mount.inode == inode else { return nil }
+        return mount.point
+    }
+
+    /// A line's network namespace and mount point; nil where it is about something else.
+    static func mount(line: some Collection<UInt8>) -> (inode: UInt32, point: String)? {
         let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
         // id, parent, device, root, mount point; the root of an nsfs mount is its namespace.
-        guard fields.count == 6, fields[3].elementsEqual("net:[\(inode)]".utf8) else { return nil }
-        return unescaped(fields[4])
+        guard fields.count == 6, fields[3].starts(with: "net:[".utf8),
+            let inode = UInt32(String(decoding: fields[3].dropFirst(5).prefix { $0 != UInt8(ascii: "]") }, as: UTF8.self))
+        else { return nil }
+        return (inode, unescaped(fields[4]))
     }
 
     /// Blanks and backslashes are written as three octal digits after a backslash (`mangle_path()`, fs/seq_file.c).

@@ -28,6 +28,8 @@ public final class ConntrackAudit {
     private let cpus: Map
     private let state: UnsafeMutablePointer<pt_conntrack>
     private let peeks: UnsafeMutablePointer<pt_peek>
+    private let used: UnsafeMutablePointer<pt_used_table>
+    private let owners: Map
     private let possibleCPUs = Kernel.possibleCPUs
     private let sockets: [Descriptor]
     private var told: [TableKey: TableCounts.Told] = [:]
@@ -51,6 +53,9 @@ public final class ConntrackAudit {
         cpus = try Map(maps[.cpus]!)
         state = try Map(maps[.conntrack]!).mapped().assumingMemoryBound(to: pt_conntrack.self)
         peeks = try Map(maps[.peeks]!).mapped().assumingMemoryBound(to: pt_peek.self)
+        used = try Map(maps[.used]!).mapped(bytes: Int(PT_USED_TABLES) * MemoryLayout<pt_used_table>.size)
+            .assumingMemoryBound(to: pt_used_table.self)
+        owners = try Map(maps[.addresses]!)
         sockets = [SOCK_DGRAM, SOCK_STREAM].map {
             Descriptor(socket(AF_INET, Int32($0.rawValue | SOCK_CLOEXEC.rawValue), 0))
         }
@@ -126,6 +131,54 @@ public final class ConntrackAudit {
         }
     }
 
+    /// The conntrack tables that had entries at the last refresh, also of namespaces that nobody can enter; nil where its
+    /// walk was broken, or the kernel does not tell how many entries there are.
+    public func usedTables() -> UsedTables? {
+        guard state.pointee.address_walk_done == state.pointee.address_walk, state.pointee.max != 0 else { return nil }
+        let listed = Int(state.pointee.listed)
+        let rows = UnsafeBufferPointer(start: used, count: min(listed, Int(PT_USED_TABLES)))
+        return UsedTables(
+            tables: rows.map {
+                UsedTable(
+                    namespace: NamespaceIdentity(inode: $0.netns_id, mix: $0.hash_mix), isHost: $0.is_host != 0,
+                    entries: UInt64($0.entries))
+            },
+            unlisted: listed - rows.count)
+    }
+
+    /// Whose all addresses were at the last refresh.
+    public func addresses() throws(ProbeError) -> NodeAddresses {
+        try ProbeError.wrapping { () throws(BPFError) in
+            let done = state.pointee.address_walk_done
+            var count = 0
+            var addresses = NodeAddresses(isComplete: done == state.pointee.address_walk && done != 0)
+            let batch = BatchReader(keySize: owners.keySize, valueSize: owners.valueSize, rows: Self.addressBatch)
+            try batch.read(owners) { keys, values, rows in
+                count += rows
+                for row in 0..<rows {
+                    let owner = values.loadUnaligned(
+                        fromByteOffset: row * MemoryLayout<pt_address_owner>.stride, as: pt_address_owner.self)
+                    guard owner.walk >= done else { continue }
+                    let high = keys.loadUnaligned(fromByteOffset: row * 16, as: UInt64.self)
+                    let low = keys.loadUnaligned(fromByteOffset: row * 16 + 8, as: UInt64.self)
+                    addresses.insert(
+                        IPAddress(mappedHigh: UInt64(bigEndian: high), low: UInt64(bigEndian: low)), place(owner, done))
+                }
+            }
+            // The map lets the oldest go when it is full.
+            if count >= owners.capacity / 2 { addresses.isComplete = false }
+            return addresses
+        }
+    }
+
+    private static let addressBatch = 1_024
+
+    private func place(_ owner: pt_address_owner, _ done: UInt32) -> AddressPlace {
+        if owner.several != 0, owner.several >= done { return .unknown }
+        if owner.net == state.pointee.host_net || owner.net == state.pointee.own_net { return .host }
+        return .namespace(NamespaceIdentity(inode: owner.netns_id, mix: owner.hash_mix))
+    }
+
     // MARK: Walks
 
     private func run(_ program: Program, _ arguments: [UInt64] = [], cpu: UInt32? = nil) throws(BPFError) -> UInt32 {
@@ -149,6 +202,7 @@ public final class ConntrackAudit {
         state.pointee.address_walk += 1
         state.pointee.entries = 0
         state.pointee.users = 0
+        state.pointee.listed = 0
         if try walk({ () throws(BPFError) in try run(.addresses) }) {
             state.pointee.address_walk_done = state.pointee.address_walk
         }

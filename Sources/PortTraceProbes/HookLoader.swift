@@ -125,7 +125,7 @@ struct HookLoader {
     /// Tells the programs what they have to know before they run.
     private func configure(_ maps: [SharedMap: Int32]) throws(BPFError) {
         let state = try Map(maps[.conntrack]!).mapped().assumingMemoryBound(to: pt_conntrack.self)
-        state.pointee.tw_overflow_index =
+        state.pointee.tw_overflow =
             try Kernel.enumerator("LINUX_MIB_TCPTIMEWAITOVERFLOW", typesFrom: configuration.btf) ?? 0
         guard let filter = configuration.states?.bytes else { return }
         let map = try Map(maps[.stateFilter]!)
@@ -192,4 +192,5 @@ enum SharedMap: String, CaseIterable {
     case censusOwners = "pt_census_owners"
     case censusNamespaces = "pt_census_nets"
     case censusPlace = "pt_census_place"
+    case used = "pt_used"
 }

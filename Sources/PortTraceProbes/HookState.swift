@@ -12,7 +12,7 @@ public struct HookState: Sendable, Equatable {
     }
 
     /// Why nothing stands, as `fentry: Operation not permitted; kprobe: the kernel has no kprobes`.
-    private var reasons: String {
+    public var reasons: String {
         var grouped: [(names: [String], reason: String)] = []
         for refusal in refusals {
             if let index = grouped.firstIndex(where: { $0.reason == refusal.reason }) {

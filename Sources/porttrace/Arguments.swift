@@ -110,19 +110,21 @@ struct Arguments {
         if version { return .version }
         switch command {
         case nil, .trace:
-            let output = try format.map { text throws(UsageError) in try outputFormat(text) } ?? .text
-            options.showsStatus = output == .text
+            let stream = try output(format) { text throws(OptionError) in try OutputFormat(parsing: text) } ?? .text
+            options.showsStatus = stream == .text
             if options.filter.names(.tcpState), !options.states {
                 throw UsageError(message: "--kind: 'tcp_state' needs --states")
             }
-            return .trace(options, output)
+            return .trace(options, stream)
         case .top:
             try refuse(ofTrace, in: "top")
             options.showsStatus = false
-            return .top(options, try format.map { text throws(UsageError) in try outputFormat(text) } ?? .text)
+            let stream = try output(format) { text throws(OptionError) in try OutputFormat(parsing: text) } ?? .text
+            return .top(options, stream)
         case .check:
             try refuse(ofTrace, in: "check")
-            let report = try format.map { text throws(UsageError) in try reportFormat(text) } ?? .text
+            let report =
+                try output(format) { text throws(OptionError) in try CheckReport.Format(parsing: text) } ?? .text
             options.showsStatus = report == .text
             options.duration = options.duration ?? checkDuration
             return .check(options, report)
@@ -137,19 +139,14 @@ struct Arguments {
     /// Nanoseconds of `check`'s sample.
     private static let checkDuration: Int64 = 5_000_000_000
 
-    private static func outputFormat(_ text: String) throws(UsageError) -> OutputFormat {
+    private static func output<Format>(
+        _ text: String?, _ parse: (String.UTF8View) throws(OptionError) -> Format
+    ) throws(UsageError) -> Format? {
         do {
-            return try OutputFormat(parsing: text.utf8)
+            return try text.map { text throws(OptionError) in try parse(text.utf8) }
         } catch {
             throw UsageError(message: "--output: \(error.message)")
         }
-    }
-
-    private static func reportFormat(_ text: String) throws(UsageError) -> ReportFormat {
-        guard let format = ReportFormat(rawValue: text) else {
-            throw UsageError(message: "--output: \(quoted(text)) is not an output format of check: text or json")
-        }
-        return format
     }
 
     /// The argument with the long option that getopt_long has just read: the one before its value, where that stands

@@ -1,12 +1,168 @@
+import Glibc
 import PortTraceCore
+import PortTraceNode
 import PortTraceProbes
 
+/// `porttrace check`: watches for a moment, looks before and after at what holds the limits, and says what is wrong.
 enum CheckCommand {
-    static func run(_ options: WatchOptions, format: ReportFormat) throws(ProbeError) -> Int32 {
-        let watch = try NodeWatch(options, format: nil)
-        defer { watch.close() }
-        try watch.run()
-        for tally in watch.stream.tallies { print(tally) }
-        return 0
+    /// Milliseconds that a reading of all conntrack tables may take.
+    private static let patience: Int32 = 60_000
+
+    /// - Returns: The exit status.
+    static func run(_ options: WatchOptions, format: CheckReport.Format) -> Int32 {
+        do {
+            let watch = try NodeWatch(options, format: nil)
+            defer { watch.close() }
+            let sample = try sample(watch, drivers: DriverLimits.read())
+            let status = report(
+                sample, options, format, paths: watch.session.cgroupPaths, owners: watch.names,
+                addresses: watch.stream.addresses, to: watch.output)
+            return watch.output.exitStatus() == 0 ? status : 1
+        } catch {
+            // What the verdict says of it is for whoever reads it; what to do about it is for who has called.
+            StandardError.write(line: error.description)
+            var sample = NodeSample(duration: 0, facts: NodeFactsReader(hostRoot: options.hostRoot).read())
+            sample.notVisible = [
+                NotVisible(.ports, "ports", why: error.message), NotVisible(.conntrack, "conntrack", why: error.message),
+            ]
+            let output = StandardOutput(interrupts: Interrupts(reloads: false))
+            let status = report(
+                sample, options, format, paths: NoPaths(), owners: NoOwners(), addresses: NamedAddresses(), to: output)
+            return output.exitStatus() == 0 ? status : 1
+        }
     }
+
+    private static func report(
+        _ sample: NodeSample, _ options: WatchOptions, _ format: CheckReport.Format, paths: any CgroupPathSource,
+        owners: any OwnerSource, addresses: NamedAddresses, to output: StandardOutput
+    ) -> Int32 {
+        let report = CheckReport(
+            sample, format, node: Array((options.node ?? NodeName.current()).utf8), time: KernelClock.utcNow(),
+            paths: paths, owners: owners, addresses: addresses)
+        report.bytes.withUnsafeBytes { output.write($0) }
+        return report.diagnosis.status.exitStatus
+    }
+
+    // MARK: The sample
+
+    private static func sample(_ watch: NodeWatch, drivers: DriverLimits) throws(ProbeError) -> NodeSample {
+        let census = watch.census
+        let begun = KernelClock.monotonicNow()
+        let readsTables = try look(watch)
+        let (portsBefore, tablesBefore, countersBefore) = (census.ports, census.tables, census.counters)
+        try watch.run()
+        var sample = NodeSample(
+            duration: UInt64(KernelClock.monotonicNow() - begun),
+            facts: NodeFactsReader(hostRoot: watch.options.hostRoot).read())
+        sample.failures = watch.stream.tallies
+        sample.portsBefore = portsBefore
+        sample.tablesBefore = tablesBefore
+        let readsTablesAgain = try look(watch)
+        sample.ports = census.ports
+        if readsTables, readsTablesAgain { sample.tables = census.tables }
+        sample.isConntrackIdle = watch.session.conntrack?.isIdle ?? false
+        sample.counters = counters(watch, before: countersBefore)
+        sample.facts.driverLimits = DriverLimits.read().moved(since: drivers)
+        sample.notVisible = gaps(watch) + census.notVisible
+        if !readsTables || !readsTablesAgain {
+            sample.notVisible.append(NotVisible(.conntrack, "the conntrack tables", why: "reading them takes too long"))
+        }
+        sample.narrow(
+            to: watch.options.filter, paths: watch.session.cgroupPaths, owners: watch.names,
+            addresses: watch.stream.addresses)
+        return sample
+    }
+
+    /// Looks at the ports, and has the tables and counters read.
+    ///
+    /// - Returns: Whether the latter has come to its end.
+    private static func look(_ watch: NodeWatch) throws(ProbeError) -> Bool {
+        try watch.census.lookAtPorts(processes: true)
+        _ = try watch.session.conntrack?.refresh()
+        return watch.census.ask(counters: true) && watch.census.awaitTables(milliseconds: patience)
+    }
+
+    /// What the kernel's counters stand at, and how far they have moved: of namespaces that cannot be entered as the hooks
+    /// have seen it.
+    private static func counters(_ watch: NodeWatch, before: [NamespaceCounters]) -> [NamespaceCounters] {
+        var all = watch.census.counters
+        for index in all.indices {
+            let earlier = before.first { $0.netnsID == all[index].netnsID }?.total ?? .init()
+            all[index].moved = all[index].total.moved(since: earlier)
+        }
+        for movement in watch.movements where !all.contains(where: { $0.netnsID == movement.netnsID }) {
+            var counters = NamespaceCounters(netnsID: movement.netnsID)
+            counters.moved.drop = movement.drop
+            counters.moved.insertFailed = movement.insertFailed
+            counters.moved.earlyDrop = movement.earlyDrop
+            counters.moved.timeWaitOverflow = movement.twOverflow ?? 0
+            all.append(counters)
+        }
+        return all
+    }
+
+    /// What this kernel, or what porttrace may do here, leaves unseen.
+    private static func gaps(_ watch: NodeWatch) -> [NotVisible] {
+        var gaps = watch.session.states.compactMap { state -> NotVisible? in
+            guard state.attachment == nil, !state.refusals.isEmpty else { return nil }
+            return NotVisible(state.hook.part, state.hook.sight, why: state.reasons)
+        }
+        if watch.census.ports == nil {
+            gaps.append(NotVisible(.ports, "who holds the ports", why: "the kernel refuses the programs that look at them"))
+        }
+        if let missed = try? watch.session.missedRuns().total, missed > 0 {
+            gaps.append(NotVisible(.other, "\(missed) failures at most", why: "the kernel has skipped runs of programs"))
+        }
+        return gaps
+    }
+}
+
+extension NamespaceCounters.Values {
+    fileprivate func moved(since earlier: Self) -> Self {
+        var moved = self
+        moved.drop &-= min(drop, earlier.drop)
+        moved.insertFailed &-= min(insertFailed, earlier.insertFailed)
+        moved.earlyDrop &-= min(earlyDrop, earlier.earlyDrop)
+        moved.timeWaitOverflow &-= min(timeWaitOverflow, earlier.timeWaitOverflow)
+        return moved
+    }
+}
+
+extension Hook {
+    /// What cannot be told without it.
+    fileprivate var part: NotVisible.Part {
+        switch self {
+        case .connect: .ports
+        case .conntrack: .conntrack
+        case .bind, .evictions, .timeWait, .states: .other
+        }
+    }
+
+    /// What it sees.
+    fileprivate var sight: String {
+        switch self {
+        case .connect: "failures of connect()"
+        case .bind: "failures of bind(), listen() and UDP's autobind"
+        case .conntrack: "packets that conntrack refuses"
+        case .evictions: "whose conntrack entries are evicted"
+        case .timeWait: "TIME_WAIT sockets as they are made"
+        case .states: "TCP's changes of state"
+        }
+    }
+}
+
+/// Where nothing can be asked.
+private struct NoPaths: CgroupPathSource {
+    var hierarchyName: String { "" }
+
+    func path(ofCgroup id: UInt64) -> [UInt8]? { nil }
+}
+
+private struct NoOwners: OwnerSource {
+    var version: UInt64 { 0 }
+
+    func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? { nil }
+    func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
+    func pod(at address: IPAddress) -> OwnerNames? { nil }
+    func place(of address: IPAddress) -> AddressPlace { .unknown }
 }

@@ -26,6 +26,7 @@ final class NodeWatch {
     let session: ProbeSession
     let conntrack: ConntrackReader
     let names: NodeNames
+    let census: NodeCensus
     private let namesList: NamesList?
     let stream: EventStream
     private var status = StatusLine()
@@ -54,12 +55,13 @@ final class NodeWatch {
                 verbose: options.verbose))
         conntrack = ConntrackReader(hostRoot: options.hostRoot)
         names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
+        census = NodeCensus(session: session, names: names, hostRoot: options.hostRoot)
         stream = EventStream(
             EventStream.Configuration(
                 format: format, colour: Environment.allowsColour,
                 node: Array((options.node ?? NodeName.current()).utf8), each: options.each, filter: options.filter),
             clock: Clock(utcOffsetNanoseconds: KernelClock.utcOffset()),
-            sources: .init(cgroupPaths: session.cgroupPaths, owners: names, clashes: conntrack),
+            sources: .init(cgroupPaths: session.cgroupPaths, owners: names, clashes: conntrack, census: census),
             addresses: addresses,
             report: { StandardError.write(line: $0.message) })
         stream.rejected = { [session] in session.reject(cgroup: $0) }
@@ -106,6 +108,7 @@ final class NodeWatch {
 
     /// Detaches, and removes what the end of the process would leave.
     func close() {
+        census.close()
         names.close()
         session.close()
     }
@@ -118,8 +121,8 @@ final class NodeWatch {
             pollfd(fd: session.records.descriptor, events: Int16(POLLIN), revents: 0), output.polled,
         ]
         polled += interrupts.polled
-        polled.append(pollfd(fd: conntrack.descriptor, events: Int16(POLLIN), revents: 0))
-        let answers = polled.count - 1
+        let answers = polled.count
+        polled += [conntrack.descriptor, census.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         if let view { polled += view.polled }
         let watches = StandardError.isTerminal && options.showsStatus && stream.passed == 0
         if watches { status.show() }
@@ -128,6 +131,7 @@ final class NodeWatch {
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }
+        if polled[answers + 1].revents != 0 { census.takeTables() }
         return view?.update() ?? true
     }
 

@@ -6,7 +6,7 @@ enum Invocation {
     case help(Command?)
     case version
     case trace(WatchOptions, OutputFormat)
-    case check(WatchOptions, ReportFormat)
+    case check(WatchOptions, CheckReport.Format)
     case top(WatchOptions, OutputFormat)
 }
 
@@ -15,12 +15,6 @@ enum Command: String {
     case trace
     case check
     case top
-}
-
-/// How `porttrace check` shows its verdict.
-enum ReportFormat: String {
-    case text
-    case json
 }
 
 /// What to watch, and how: the options that all commands share, and some of `trace` alone.

@@ -17,7 +17,7 @@ do {
     case .trace(let options, let format):
         exit(try TraceCommand.run(options, format: format))
     case .check(let options, let format):
-        exit(try CheckCommand.run(options, format: format))
+        exit(CheckCommand.run(options, format: format))
     case .top(let options, let format):
         exit(try TopCommand.run(options, format: format))
     }

@@ -57,6 +57,10 @@ import Testing
         var passing: [String: UInt64] = [:]
         // Which of its two types a clash becomes is for the answers to tell.
         let either = "snat_exhausted or conntrack_insert_failed"
+        let types: [EventType?] = [
+            nil, .connectExhausted, .connectConflict, .bindExhausted, .conntrackTableFull, .conntrackEvicted, nil, nil,
+            .timeWaitOverflow, .tcpState,
+        ]
         func together(_ counts: [String: UInt64]) -> [String: UInt64] {
             var counts = counts
             let taken = ["snat_exhausted", "conntrack_insert_failed"].compactMap { counts.removeValue(forKey: $0) }
@@ -99,7 +103,7 @@ import Testing
             for _ in 0..<times {
                 let key = randomKey(&random)
                 kernel.record(key, .example, at: UInt64.random(in: 1...5_000_000_000, using: &random))
-                let name = key.kind < 6 ? "\(EventType.failures[Int(key.kind) - 1].name)" : either
+                let name = types[Int(key.kind)].map { "\($0.name)" } ?? either
                 switch key.cgroup_id {
                 case 1, 3: passing[name, default: 0] += 1
                 case 2: if !run.filtered { passing[name, default: 0] += 1 }
@@ -147,9 +151,11 @@ import Testing
 
     private func randomKey(_ random: inout SplitMix) -> pt_key {
         let kind = UInt8.random(in: 1..<UInt8(PT_KIND_END.rawValue), using: &random)
-        var key = kind < 4 ? pt_key.example : .clash
+        var key = (4...7).contains(kind) ? pt_key.clash : .example
         key.kind = kind
-        key.cause = [0, 1, 2, 1, 3, 3, UInt8.random(in: 4...7, using: &random), 4][Int(kind)]
+        let insertion = UInt8.random(in: 4...7, using: &random)
+        key.cause = [0, 1, 2, 1, 3, 3, insertion, 4, UInt8.random(in: 7...8, using: &random), 0][Int(kind)]
+        if kind == UInt8(PT_KIND_TCP_STATE.rawValue) { key.states = UInt8.random(in: 1...2, using: &random) << 4 | 7 }
         key.cgroup_id = UInt64.random(in: 0...4, using: &random)
         key.netns_id = UInt32.random(in: 1...2, using: &random)
         key.tgid = UInt32.random(in: 0...2, using: &random)

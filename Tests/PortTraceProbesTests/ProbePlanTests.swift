@@ -74,8 +74,8 @@ struct ProbePlanTests {
             conntrack: [.rawTracepoint, .tracepoint], evictions: [.kprobe]),
     ]
 
-    @Test(arguments: kernels)
-    fileprivate func plan(_ kernel: Kernel) {
+    @Test(arguments: kernels, [false, true])
+    fileprivate func plan(_ kernel: Kernel, states: Bool) {
         let features = KernelFeatures(
             preemptible: kernel.preemptible,
             types: kernel.types ? .works : .refused("no BTF"),
@@ -83,15 +83,15 @@ struct ProbePlanTests {
                 uniqueKeysWithValues: Attachment.allCases.map {
                     ($0, kernel.refused.contains($0) ? .refused("not here") : .works)
                 }), missingModules: kernel.missingModules, untypedModules: kernel.untypedModules)
-        let plan = ProbePlan(features: features, mode: kernel.mode, types: kernel.givenTypes)
+        let plan = ProbePlan(features: features, mode: kernel.mode, types: kernel.givenTypes, states: states)
         let expected: [(Hook, [Attachment])] = [
             (.connect, kernel.connect), (.bind, kernel.bind), (.conntrack, kernel.conntrack),
-            (.evictions, kernel.evictions),
+            (.evictions, kernel.evictions), (.timeWait, kernel.conntrack), (.states, states ? kernel.connect : []),
         ]
         #expect(plan.choices.map(\.hook) == expected.map(\.0))
         #expect(plan.choices.map(\.attachments) == expected.map(\.1))
         // What is not tried is told, with its reason.
-        #expect(plan.choices.map { $0.attachments.count + $0.refusals.count } == [4, 2, 2, 2])
+        #expect(plan.choices.map { $0.attachments.count + $0.refusals.count } == [4, 2, 2, 2, 2, states ? 4 : 0])
     }
 
     @Test func reasonsAreGrouped() {
@@ -101,5 +101,6 @@ struct ProbePlanTests {
                 .init(attachment: .fexit, reason: "not here"), .init(attachment: .kprobe, reason: "not here"),
             ])
         #expect(state.text == "none (fentry, kprobe: not here)")
+        #expect(HookState(hook: .states, refusals: []).text == "none (not asked for)")
     }
 }

@@ -41,6 +41,18 @@ struct TableCountsTests {
         #expect(counts.movement == ConntrackMovement(netnsID: 7, drop: 7, insertFailed: 2))
     }
 
+    @Test func overflowsAreNoDrops() {
+        var told = TableCounts.Told()
+        var table = cpu(last: (0, 0), flushed: (0, 0))
+        (table.base.tw_overflow, table.last.tw_overflow) = (2, 7)
+        (table.flushed.tw_overflow, table.unclaimed.tw_overflow) = (9, 4)
+        let counts = TableCounts([table])
+        #expect(
+            counts.unclaimed(since: &told, isFinal: false) == UnclaimedFailures(netnsID: 7, timeWaitOverflow: 4))
+        #expect(counts.unclaimed(since: &told, isFinal: true) == UnclaimedFailures(netnsID: 7, timeWaitOverflow: 2))
+        #expect(counts.movement == ConntrackMovement(netnsID: 7, timeWaitOverflow: 7))
+    }
+
     @Test func aClashCountsAsBoth() {
         var told = TableCounts.Told()
         let counts = TableCounts([cpu(last: (5, 3), flushed: (5, 3), unclaimed: (5, 3))])

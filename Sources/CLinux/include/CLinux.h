@@ -11,6 +11,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
+#include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
@@ -60,6 +61,12 @@ extern const int linux_o_path;
 
 /* Swift cannot import the variadic prctl(). Kills this process when its parent ends. */
 int linux_die_with_parent(void);
+
+/*
+ * A counter of a network device's driver by its name there (`ethtool -S`), of the caller's network namespace. Returns 1
+ * with the value, 0 where the driver has none of that name, or -1 with errno.
+ */
+int linux_driver_counter(const char *device, const char *counter, unsigned long long *value);
 
 /*
  * Lets go of this program's own code and constants in memory: what is used again comes back from its file. What only the

@@ -49,8 +49,7 @@ struct pt_conntrack {
 	unsigned int count_id; /* of struct nf_conntrack_net in net_generic; 0 unknown */
 	unsigned int max;      /* nf_conntrack_max when learnt */
 
-	unsigned int
-		tw_overflow_index; /* in struct linux_mib; written by user space before the programs run; 0: none */
+	unsigned int tw_overflow; /* index in struct linux_mib, written by user space before the programs run; 0: none */
 	unsigned int unused;
 
 	/* A walk over the namespaces: where its next run begins, 0 at its end. */
@@ -62,6 +61,8 @@ struct pt_conntrack {
 	unsigned int broken;		/* walks that met a namespace in its end */
 	unsigned long long entries;	/* in the tables met by this walk of addresses, where the kernel tells */
 	unsigned long long users;	/* namespaces met by it whose packets conntrack looks at */
+	unsigned int listed;		/* tables with entries that it has met; the first PT_USED_TABLES are in pt_used */
+	unsigned int padding;
 
 	/* Failures of namespaces that pt_tables had no room for, or of CPUs not watched from the attach on, at most. */
 	unsigned long long unwatched;
@@ -77,9 +78,34 @@ struct pt_peek {
 };
 #define PT_PEEK_ROWS 32
 
+/* An address; IPv4 as v4-mapped. In network byte order. */
+struct pt_address {
+	unsigned long long halves[2];
+};
+
+/* The namespace that has an address. */
+struct pt_address_owner {
+	unsigned long long net;
+	unsigned int hash_mix;
+	unsigned int walk;    /* the last one that has met it */
+	unsigned int several; /* the last one that has met it in more than one namespace */
+	unsigned int netns_id;
+};
+
+/* A table with entries: what a walk of addresses writes. */
+struct pt_used_table {
+	unsigned int netns_id;
+	unsigned int hash_mix;
+	unsigned int entries;
+	unsigned int is_host; /* the initial namespace's */
+};
+#define PT_USED_TABLES 1024
+
 _Static_assert(sizeof(struct pt_table_key) == 16, "pt_table_key");
 _Static_assert(sizeof(struct pt_table) == 112, "pt_table");
-_Static_assert(sizeof(struct pt_conntrack) == 128, "pt_conntrack");
+_Static_assert(sizeof(struct pt_conntrack) == 136, "pt_conntrack");
+_Static_assert(sizeof(struct pt_used_table) == 16, "pt_used_table");
+_Static_assert(sizeof(struct pt_address_owner) == 24, "pt_address_owner");
 _Static_assert(sizeof(struct pt_peek) == 48, "pt_peek");
 
 #endif

@@ -1,7 +1,16 @@
-/// What the lines of an interval say of owners and destinations.
+/// What the lines of an interval say of owners, destinations and holders.
 struct NameCaches {
     var owners: OwnerCache
     var destinations: DestinationNames
+    private var holders: HolderLists
+
+    init(_ sources: EventStream.Sources, addresses: NamedAddresses, filter: Filter, forTerminal: Bool) {
+        owners = OwnerCache(
+            paths: sources.cgroupPaths, owners: sources.owners, addresses: addresses, filter: filter,
+            forTerminal: forTerminal)
+        destinations = DestinationNames(owners: sources.owners, addresses: addresses, forTerminal: forTerminal)
+        holders = HolderLists(census: sources.census, forTerminal: forTerminal)
+    }
 
     /// The user's list of names.
     var addresses: NamedAddresses {
@@ -18,6 +27,11 @@ struct NameCaches {
 
     mutating func destination(of failure: borrowing Failure) -> DestinationNames.Entry {
         destinations.entry(for: failure.destination, failure.destinationPort)
+    }
+
+    /// - Parameter time: of the failure, CLOCK_MONOTONIC, nanoseconds.
+    mutating func holders(of failure: Failure, at time: UInt64) -> HolderLists.Entry {
+        holders.entry(of: failure, at: time, owners: &owners)
     }
 
     /// Gives a packet's failure the owner that only the user's list knows: who has the address that an inbound flow

@@ -1,3 +1,29 @@
+/// A conntrack table that has entries.
+public struct UsedTable: Sendable {
+    public var namespace: NamespaceIdentity
+    /// Whether it is the node's own.
+    public var isHost: Bool
+    public var entries: UInt64
+
+    public init(namespace: NamespaceIdentity, isHost: Bool, entries: UInt64) {
+        self.namespace = namespace
+        self.isHost = isHost
+        self.entries = entries
+    }
+}
+
+/// The tables that have entries, as the kernel's own list of namespaces has them.
+public struct UsedTables: Sendable {
+    public var tables: [UsedTable]
+    /// Further ones, for which the list had no room.
+    public var unlisted: Int
+
+    public init(tables: [UsedTable], unlisted: Int = 0) {
+        self.tables = tables
+        self.unlisted = unlisted
+    }
+}
+
 /// What fills one conntrack table.
 public struct TableCensus: Sendable {
     /// Entries of one kind towards one destination.
@@ -21,12 +47,15 @@ public struct TableCensus: Sendable {
     /// Entries of an address that is nobody's on this node any more, although it is in a range of its pods.
     public struct Stale: Hashable, Sendable {
         public var address: IPAddress
+        /// Whether destination NAT leads to it (`conntrack -D -r`); else it has opened them (`conntrack -D -s`).
+        public var isBackend: Bool
         public var count: UInt64
         /// Seconds until the last of them is over, if nothing happens.
         public var longestTimeout: UInt32
 
-        public init(address: IPAddress, count: UInt64, longestTimeout: UInt32) {
+        public init(address: IPAddress, isBackend: Bool = false, count: UInt64, longestTimeout: UInt32) {
             self.address = address
+            self.isBackend = isBackend
             self.count = count
             self.longestTimeout = longestTimeout
         }
@@ -43,6 +72,12 @@ public struct TableCensus: Sendable {
     public var buckets: UInt64
     /// Entries with IPS_ASSURED: early_drop() passes them over.
     public var assured: UInt64
+    /// Those whose first packet nobody has answered.
+    public var unreplied: UInt64
+    /// Those that somebody outside has opened, towards somebody here.
+    public var inbound: UInt64
+    /// Those of the host itself: it has opened them, or they are addressed to it. `table.holders` has them not.
+    public var own: UInt64
     /// By `IPPROTO_*`, and TCP's by `TCP_CONNTRACK_*`.
     public var protocols: [UInt8: UInt64]
     public var tcpStates: [UInt8: UInt64]
@@ -61,6 +96,9 @@ public struct TableCensus: Sendable {
         table = Occupancy(Resource(.conntrack, in: namespace), used: 0, limit: limit, holders: [])
         buckets = 0
         assured = 0
+        unreplied = 0
+        inbound = 0
+        own = 0
         protocols = [:]
         tcpStates = [:]
         translated = 0

@@ -77,7 +77,7 @@ extension Failure {
         } else {
             guard flags.isDisjoint(with: .conntrack) else { throw .flags(key.flags) }
             // The kernel reads it while someone may be writing it: a range that is none is not known.
-            if detail.port_high != 0, detail.port_low <= detail.port_high {
+            if type.isCall, detail.port_high != 0, detail.port_low <= detail.port_high {
                 portRange = PortRange(low: detail.port_low, high: detail.port_high)
             }
             if type == .timeWaitOverflow { limit = detail.limit }

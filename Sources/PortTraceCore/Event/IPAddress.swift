@@ -41,6 +41,12 @@ public struct IPAddress: Hashable, Sendable {
         self.low = low
     }
 
+    /// An address of either family from its halves in host byte order, IPv4 being v4-mapped.
+    public init(mappedHigh high: UInt64, low: UInt64) {
+        self.init(ipv6High: high, low: low)
+        if isMapped { self.init(ipv4: UInt32(truncatingIfNeeded: low)) }
+    }
+
     /// The sixteen-bit group of an IPv6 address, 0 the first.
     func group(_ index: Int) -> UInt16 {
         let half = index < 4 ? high : low

@@ -182,9 +182,17 @@ extension Filter {
     ///   - owner: what ``evaluate(cgroup:)`` and ``evaluate(names:)`` said of its owner.
     func evaluate(_ failure: borrowing Failure, as type: EventType, owner: Verdict) -> Verdict {
         if isEmpty { return .pass }
-        if !types.isEmpty, !types.contains(type) { return .reject }
-        return owner.and(evaluate(process: failure.process.map { ($0.pid, $0.comm) }))
-            .and(evaluate(destination: failure.destination, port: failure.destinationPort))
+        if !allows(type) { return .reject }
+        let process = failure.process.map { HoldingProcess(pid: $0.pid, comm: $0.comm) }
+        let destination = failure.destination.map { Endpoint(address: $0, port: failure.destinationPort) }
+        return owner.and(evaluate(process)).and(evaluate(destination))
+    }
+
+    /// What all options but `--kind` say of one who holds a part of a resource.
+    ///
+    /// - Parameter owner: as for a failure.
+    func evaluate(_ holder: Holder, of resource: Resource, owner: Verdict) -> Verdict {
+        owner.and(evaluate(holder.owner.process)).and(evaluate(resource.destination))
     }
 
     /// What all options say of a resource: those about owners must all match one of its holders, `--dest` its
@@ -195,28 +203,27 @@ extension Filter {
     ///   - owner: what ``evaluate(cgroup:hasV1:)`` and ``evaluate(names:)`` say of a holder.
     func evaluate(_ occupancy: Occupancy, types of: [EventType], owner: (HolderOwner) -> Verdict) -> Verdict {
         if isEmpty { return .pass }
-        if !types.isEmpty, !types.contains(where: of.contains) { return .reject }
-        let resource = occupancy.resource
-        let destination = evaluate(destination: resource.destination?.address, port: resource.destination?.port ?? 0)
+        if !of.contains(where: allows) { return .reject }
+        let destination = evaluate(occupancy.resource.destination)
         guard asksForOwners, destination != .reject else { return destination }
         let held = occupancy.holders.reduce(0) { $0 + $1.count }
         var verdict = held < occupancy.used || occupancy.holders.isEmpty ? Verdict.undecided : .reject
         for holder in occupancy.holders where verdict != .pass {
-            let process = holder.owner.process.map { ($0.pid, $0.comm) }
-            verdict = verdict.or(owner(holder.owner).and(evaluate(process: process)))
+            verdict = verdict.or(evaluate(holder, of: occupancy.resource, owner: owner(holder.owner)))
         }
         return destination.and(verdict)
     }
 
-    private func evaluate(process: (pid: UInt32, comm: Comm)?) -> Verdict {
+    private func evaluate(_ process: HoldingProcess?) -> Verdict {
         if pids.isEmpty, comms.isEmpty { return .pass }
         guard let process else { return .undecided }
-        return Verdict((pids.isEmpty || pids.contains(process.pid)) && (comms.isEmpty || comms.contains(process.comm)))
+        return Verdict(
+            (pids.isEmpty || pids.contains(process.pid)) && (comms.isEmpty || comms.contains(process.comm)))
     }
 
-    private func evaluate(destination: IPAddress?, port: UInt16) -> Verdict {
+    private func evaluate(_ destination: Endpoint?) -> Verdict {
         if destinations.isEmpty { return .pass }
         guard let destination else { return .undecided }
-        return Verdict(destinations.contains { $0.matches(destination, port: port) })
+        return Verdict(destinations.contains { $0.matches(destination.address, port: destination.port) })
     }
 }

@@ -4,11 +4,13 @@ struct CheckDocument {
     let node: [UInt8]
     /// UTC in nanoseconds.
     let time: Int64
+    var owners: OwnerCache
+    var destinations: DestinationNames
 
     private static let mostHolders = 20
 
     /// Adds the document, as one line.
-    func append(_ diagnosis: NodeDiagnosis, names: inout NameCaches, to output: inout OutputBuffer) {
+    mutating func append(_ diagnosis: NodeDiagnosis, to output: inout OutputBuffer) {
         output.append("{\"schema\":1,\"timestamp\":\"")
         var timestamps = TimestampCache()
         timestamps.append(max(time, 0), to: &output)
@@ -21,14 +23,14 @@ struct CheckDocument {
         output.append("\",\"findings\":[")
         for (index, finding) in diagnosis.findings.enumerated() {
             if index > 0 { output.append(byte: UInt8(ascii: ",")) }
-            append(finding, names: &names, to: &output)
+            append(finding, to: &output)
         }
         output.append("],\"not_visible\":")
         output.append(strings: diagnosis.notVisible)
         output.append("}\n")
     }
 
-    private func append(_ finding: Finding, names: inout NameCaches, to output: inout OutputBuffer) {
+    private mutating func append(_ finding: Finding, to output: inout OutputBuffer) {
         let occupancy = finding.occupancy
         let destination = occupancy.resource.destination
         output.append("{\"problem\":\"")
@@ -38,13 +40,13 @@ struct CheckDocument {
         output.append("\",\"resource\":")
         output.append(
             occupancy.resource, used: finding.isMeasured ? occupancy.used : nil, limit: occupancy.limit,
-            destination: names.destinations.entry(for: destination?.address, destination?.port ?? 0).json)
+            destination: destinations.entry(for: destination?.address, destination?.port ?? 0).json)
         output.append(",\"culprits\":")
         let held = finding.culprits.isEmpty ? 0 : occupancy.used
-        output.append(holders: finding.culprits, of: held, most: CheckDocument.mostHolders, owners: &names.owners)
+        output.append(holders: finding.culprits, of: held, most: CheckDocument.mostHolders, owners: &owners)
         output.append(",\"victims\":")
         output.append(
-            holders: finding.victims, of: finding.failures, most: CheckDocument.mostHolders, owners: &names.owners)
+            holders: finding.victims, of: finding.failures, most: CheckDocument.mostHolders, owners: &owners)
         output.append(",\"evidence\":")
         output.append(strings: finding.evidence)
         output.append(",\"fixes\":[")

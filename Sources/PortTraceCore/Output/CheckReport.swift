@@ -41,11 +41,12 @@ public struct CheckReport {
         switch format {
         case .text: CheckText(name: naming.name).append(diagnosis, to: &buffer)
         case .json:
-            var names = NameCaches(
+            var document = CheckDocument(
+                node: node, time: time,
                 owners: OwnerCache(
                     paths: paths, owners: owners, addresses: addresses, filter: Filter(), forTerminal: false),
                 destinations: DestinationNames(owners: owners, addresses: addresses, forTerminal: false))
-            CheckDocument(node: node, time: time).append(diagnosis, names: &names, to: &buffer)
+            document.append(diagnosis, to: &buffer)
         }
         bytes = buffer.withBytes { Array($0) }
     }

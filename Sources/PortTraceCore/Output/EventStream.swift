@@ -10,45 +10,6 @@
 /// No call waits or calls the system, but through its ``Sources``. NDJSON allocates nothing for an event.
 /// Rows are given as fast as the reader takes them: what waits is held in memory, about 700 bytes a line.
 public final class EventStream {
-    /// How events are shown.
-    public struct Configuration: Sendable {
-        /// nil: nothing is shown, failures are only counted: see ``EventStream/tallies``.
-        public var format: OutputFormat?
-        /// Whether text may be bright.
-        public var colour: Bool
-        /// The node's name; empty: not known.
-        public var node: [UInt8]
-        /// Every failure is sampled, and shown by itself.
-        public var each: Bool
-        public var filter: Filter
-
-        public init(
-            format: OutputFormat?, colour: Bool = false, node: [UInt8], each: Bool = false, filter: Filter = Filter()
-        ) {
-            self.format = format
-            self.colour = colour
-            self.node = node
-            self.each = each
-            self.filter = filter
-        }
-    }
-
-    /// Where it learns what no record says.
-    public struct Sources {
-        public var cgroupPaths: any CgroupPathSource
-        public var owners: any OwnerSource
-        /// Is asked about clashes of source NAT.
-        public var clashes: any NATClashReader
-
-        public init(
-            cgroupPaths: any CgroupPathSource, owners: any OwnerSource, clashes: any NATClashReader
-        ) {
-            self.cgroupPaths = cgroupPaths
-            self.owners = owners
-            self.clashes = clashes
-        }
-    }
-
     /// The user's names for addresses; may be set again at any time.
     public var addresses: NamedAddresses {
         get { names.addresses }
@@ -84,12 +45,8 @@ public final class EventStream {
         self.report = report
         format = configuration.format
         filter = configuration.filter
-        let forTerminal = configuration.format == .text
         names = NameCaches(
-            owners: OwnerCache(
-                paths: sources.cgroupPaths, owners: sources.owners, addresses: addresses,
-                filter: configuration.filter, forTerminal: forTerminal),
-            destinations: DestinationNames(owners: sources.owners, addresses: addresses, forTerminal: forTerminal))
+            sources, addresses: addresses, filter: configuration.filter, forTerminal: configuration.format == .text)
         clashes = HeldClashes(reader: sources.clashes)
         lines = NDJSONLines(node: configuration.node)
         text = TextOutput(each: configuration.each, colour: configuration.colour)
@@ -127,7 +84,8 @@ public final class EventStream {
             guard verdict == .pass else { return }
             lines.append(
                 sample.failure, count: 1, first: time, last: nil, owner: owner.json,
-                destination: names.destination(of: sample.failure).json, to: &output)
+                destination: names.destination(of: sample.failure).json,
+                holders: names.holders(of: sample.failure, at: sample.time).json, to: &output)
         case nil:
             count(1, of: sample.failure.type, verdict)
             if verdict == .pass { tallied.add(sample.failure, count: 1, at: sample.time) }
@@ -206,7 +164,8 @@ public final class EventStream {
         switch format {
         case .ndjson:
             lines.append(
-                failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [], to: &output)
+                failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [],
+                holders: names.holders(of: failure, at: clock.monotonic(utc: time)).json, to: &output)
         case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time), destination: nil)
         case nil: tallied.add(failure, count: count, at: clock.monotonic(utc: time))
         }
@@ -324,7 +283,8 @@ public final class EventStream {
             lines.append(
                 failure, count: count, first: clock.utc(monotonic: first),
                 last: count > 1 ? clock.utc(monotonic: max(first, last)) : nil, owner: owner.json,
-                destination: names.destination(of: failure).json, to: &output)
+                destination: names.destination(of: failure).json,
+                holders: names.holders(of: failure, at: max(first, last)).json, to: &output)
         case .text:
             text.collect(failure, count: count, time: first, destination: names.destination(of: failure).text)
         case nil: tallied.add(failure, count: count, at: max(first, last))

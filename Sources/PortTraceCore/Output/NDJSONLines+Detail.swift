@@ -1,26 +1,35 @@
 extension NDJSONLines {
     /// Adds `detail`; nothing where there is none.
-    static func appendDetail(_ failure: Failure, to output: inout OutputBuffer) {
+    ///
+    /// - Parameter holders: their ``HolderLists/Entry/json``.
+    static func appendDetail(_ failure: Failure, holders: [UInt8], to output: inout OutputBuffer) {
         if failure.folding != .none {
             output.append(",\"detail\":{\"folded\":true}")
         } else if failure.type.isConntrack {
-            appendConntrackDetail(failure, to: &output)
+            appendConntrackDetail(failure, holders: holders, to: &output)
         } else if let change = failure.change {
             output.append(",\"detail\":{\"old\":\"")
             output.append(change.old.name)
             output.append("\",\"new\":\"")
             output.append(change.new.name)
             output.append("\"}")
-        } else if let range = failure.portRange, failure.type != .connectConflict {
-            output.append(",\"detail\":{\"port_range\":[")
-            output.append(decimal: UInt64(range.low))
-            output.append(byte: UInt8(ascii: ","))
-            output.append(decimal: UInt64(range.high))
-            output.append("]}")
+        } else {
+            var members = DetailMembers()
+            if let range = failure.portRange, failure.type != .connectConflict {
+                members.append("port_range\":[", to: &output)
+                output.append(decimal: UInt64(range.low))
+                output.append(byte: UInt8(ascii: ","))
+                output.append(decimal: UInt64(range.high))
+                output.append(byte: UInt8(ascii: "]"))
+            }
+            members.append(whole: holders, to: &output)
+            members.end(to: &output)
         }
     }
 
-    private static func appendConntrackDetail(_ failure: Failure, to output: inout OutputBuffer) {
+    private static func appendConntrackDetail(
+        _ failure: Failure, holders: [UInt8], to output: inout OutputBuffer
+    ) {
         var members = DetailMembers()
         if let icmp = failure.icmp {
             members.append("icmp\":{\"type\":", to: &output)
@@ -57,6 +66,7 @@ extension NDJSONLines {
             output.append(evidence.name)
             output.append(byte: UInt8(ascii: "\""))
         }
+        members.append(whole: holders, to: &output)
         members.end(to: &output)
     }
 
@@ -82,6 +92,14 @@ private struct DetailMembers {
     mutating func append(_ start: StaticString, to output: inout OutputBuffer) {
         output.append(isBegun ? ",\"" : ",\"detail\":{\"")
         output.append(start)
+        isBegun = true
+    }
+
+    /// Adds a member with its name and value; nothing where it is empty.
+    mutating func append(whole member: [UInt8], to output: inout OutputBuffer) {
+        guard !member.isEmpty else { return }
+        output.append(isBegun ? "," : ",\"detail\":{")
+        output.append(member)
         isBegun = true
     }
 

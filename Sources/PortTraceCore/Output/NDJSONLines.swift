@@ -22,9 +22,10 @@ struct NDJSONLines {
     ///   - last: the last of them, nil where it is the first.
     ///   - owner: its ``OwnerCache/Entry/json``.
     ///   - destination: its ``DestinationNames/Entry/json``.
+    ///   - holders: of what it wanted, their ``HolderLists/Entry/json``.
     mutating func append(
         _ failure: Failure, count: UInt64, first: Int64, last: Int64?, owner: [UInt8], destination: [UInt8],
-        to output: inout OutputBuffer
+        holders: [UInt8], to output: inout OutputBuffer
     ) {
         output.append("{\"schema\":1,\"timestamp\":\"")
         timestamps.append(first, to: &output)
@@ -59,7 +60,7 @@ struct NDJSONLines {
             output.append(probe.name)
             output.append(byte: UInt8(ascii: "\""))
         }
-        NDJSONLines.appendDetail(failure, to: &output)
+        NDJSONLines.appendDetail(failure, holders: holders, to: &output)
         output.append("}\n")
     }
 

@@ -18,16 +18,17 @@ struct TextLayout {
     /// - Parameters:
     ///   - time: UTC in nanoseconds; nil where it is not known.
     ///   - destination: the names of its destination, nil where they are not known.
+    ///   - holders: who holds what it wanted, likewise.
     mutating func append(
         _ failure: Failure, count: UInt64, at time: Int64?, owner: OwnerCache.Entry, destination names: TerminalText?,
-        to output: inout OutputBuffer
+        holders: TerminalText?, to output: inout OutputBuffer
     ) {
         appendStart(failure.type, count: "\(count)", at: time, to: &output)
         let owner = TextLayout.owner(
             owner, comm: failure.process?.comm, pid: failure.process?.pid, isKernels: failure.isKernels)
         appendEnd(
             owner, TextLayout.endpoint(failure.source, failure.sourcePort),
-            TextLayout.destination(of: failure, names: names), failure.remarks, to: &output)
+            TextLayout.destination(of: failure, names: names), failure.remarks, holders: holders, to: &output)
     }
 
     /// Adds the line of a crossing.
@@ -50,7 +51,7 @@ struct TextLayout {
                 ?? TerminalText("-"),
             TextLayout.endpoint(resource.source, 0),
             resource.destination.map { TextLayout.endpoint($0.address, $0.port, names: names) } ?? TerminalText(),
-            crossing.remarks, to: &output)
+            crossing.remarks, holders: nil, to: &output)
     }
 
     /// Adds the line that stands for crossings without lines of their own.
@@ -61,7 +62,7 @@ struct TextLayout {
 
     private mutating func appendEnd(
         _ owner: TerminalText, _ source: TerminalText, _ destination: TerminalText, _ remarks: TerminalText,
-        to output: inout OutputBuffer
+        holders: TerminalText?, to output: inout OutputBuffer
     ) {
         var line = TerminalText()
         line.append("  " as String)
@@ -72,6 +73,10 @@ struct TextLayout {
         line.append(to.padded(destination))
         line.append("  " as String)
         line.append(remarks)
+        if let holders {
+            line.append("; " as String)
+            line.append(holders)
+        }
         output.append(line.withoutTrailingSpaces)
         output.append(byte: UInt8(ascii: "\n"))
     }

@@ -42,7 +42,7 @@ struct TextOutput {
         let destination = names.destination(of: sample.failure).text
         layout.append(
             sample.failure, count: 1, at: time, owner: names.owner(of: sample.failure), destination: destination,
-            to: &output)
+            holders: names.holders(of: sample.failure, at: sample.time).text, to: &output)
         linesShown += 1
         printed.insert(sample)
         interval.insertShown(sample.failure)
@@ -114,7 +114,8 @@ struct TextOutput {
         for line in ended.lines {
             layout.append(
                 line.failure, count: line.count, at: utc(line.time), owner: names.owner(of: line.failure),
-                destination: line.destination, to: &output)
+                destination: line.destination, holders: names.holders(of: line.failure, at: line.time).text,
+                to: &output)
         }
         for (type, rest) in ended.rest {
             layout.append(

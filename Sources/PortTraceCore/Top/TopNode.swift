@@ -20,7 +20,7 @@ public final class TopNode {
     /// CLOCK_MONOTONIC, nanoseconds.
     private let start: UInt64
     private let filter: Filter
-    var names: NameCaches
+    var names: TopNames
     /// To be set when it has changed.
     public var facts: TopFacts
     /// Turns times into the day's; to be set again as the offset is measured again.
@@ -44,7 +44,7 @@ public final class TopNode {
         self.clock = clock
         self.filter = filter
         failuresTime = start
-        names = NameCaches(
+        names = TopNames(
             owners: OwnerCache(
                 paths: cgroupPaths, owners: owners, addresses: addresses, filter: filter, forTerminal: forTerminal),
             destinations: DestinationNames(owners: owners, addresses: addresses, forTerminal: forTerminal))
@@ -52,14 +52,17 @@ public final class TopNode {
 
     /// The user's names for addresses; may be set again at any time.
     public var addresses: NamedAddresses {
-        get { names.addresses }
-        set { names.addresses = newValue }
+        get { names.owners.addresses }
+        set {
+            names.owners.addresses = newValue
+            names.destinations.addresses = newValue
+        }
     }
 
     /// To be called each second: addresses of pods may have moved, and paths may be known by now.
     public func refreshNames() {
-        names.forgetDestinations()
-        names.endInterval()
+        names.destinations.forget()
+        names.owners.endInterval()
     }
 
     /// Takes what a look has found, in place of what the last one of that sort has.
@@ -149,6 +152,14 @@ public final class TopNode {
         occupancies.filter { $0.resource.kind == .ports && $0.resource.namespace == namespace }
             .sorted { $0.used > $1.used }
     }
+}
+
+/// What names are known.
+struct TopNames {
+    var owners: OwnerCache
+    var destinations: DestinationNames
+
+    mutating func owner(of holder: HolderOwner) -> OwnerCache.Entry { owners.entry(for: holder.key) }
 }
 
 /// What `porttrace top` shows at a moment.

@@ -32,6 +32,16 @@ enum ConntrackRequest {
         return request.bytes
     }
 
+    /// All entries of every family.
+    static func wholeDump(sequence: UInt32) -> [UInt8] {
+        header(nil, flags: NLM_F_DUMP, sequence: sequence).bytes
+    }
+
+    /// What each CPU has counted.
+    static func statistics(sequence: UInt32) -> [UInt8] {
+        header(nil, flags: NLM_F_DUMP, sequence: sequence, type: IPCTNL_MSG_CT_GET_STATS_CPU).bytes
+    }
+
     /// A dump that wants an address in the reply tuple and names none. A kernel that filters as it should refuses it:
     /// EINVAL. Before v5.16 those without ad81d4daf6a3 ("netfilter: ctnetlink: fix filtering with CTA_TUPLE_REPLY") do
     /// not read the tuple: they answer this with nothing, as they do any such dump.
@@ -53,12 +63,22 @@ enum ConntrackRequest {
     /// The message type of an entry in an answer.
     static let newEntry = Int32(NFNL_SUBSYS_CTNETLINK) << 8 | Int32(IPCTNL_MSG_CT_NEW.rawValue)
 
-    private static func header(_ family: IPFamily, flags: Int32, sequence: UInt32) -> NetlinkRequest {
-        let type = UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | UInt16(IPCTNL_MSG_CT_GET.rawValue)
+    /// The message type of a CPU's counters in an answer.
+    static let cpuStatistics = Int32(NFNL_SUBSYS_CTNETLINK) << 8 | Int32(IPCTNL_MSG_CT_GET_STATS_CPU.rawValue)
+
+    /// - Parameter family: nil: any.
+    private static func header(
+        _ family: IPFamily?, flags: Int32, sequence: UInt32, type: cntl_msg_types = IPCTNL_MSG_CT_GET
+    ) -> NetlinkRequest {
+        let type = UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | UInt16(type.rawValue)
         var request = NetlinkRequest(type: type, flags: flags, sequence: sequence)
-        request.append(
-            header: nfgenmsg(
-                nfgen_family: UInt8(family == .ipv4 ? AF_INET : AF_INET6), version: UInt8(NFNETLINK_V0), res_id: 0))
+        let number =
+            switch family {
+            case .ipv4: AF_INET
+            case .ipv6: AF_INET6
+            case nil: AF_UNSPEC
+            }
+        request.append(header: nfgenmsg(nfgen_family: UInt8(number), version: UInt8(NFNETLINK_V0), res_id: 0))
         return request
     }
 }

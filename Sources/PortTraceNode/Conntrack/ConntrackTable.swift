@@ -8,17 +8,10 @@ final class ConntrackTable {
     /// Holders that are kept of one answer; as many as there are ports.
     static let mostHolders = 65_536
 
-    /// Seconds without a message after which a request has failed.
-    private static let patience = 2
-    /// Bytes that are received at once; the kernel's dumps come in messages of 32 KiB at most (`netlink_dump()`).
-    private static let bufferSize = 64 << 10
-
     /// CLOCK_MONOTONIC, nanoseconds.
     let opened: Int64
 
-    private let socket: Int32
-    private let buffer: UnsafeMutableRawBufferPointer
-    private var sequence: UInt32 = 0
+    private let socket: NetlinkSocket
     /// Whether the kernel filters dumps; nil while that is not known.
     private var kernelFilters: Bool?
 
@@ -26,34 +19,12 @@ final class ConntrackTable {
     ///
     /// - Throws: ``NetlinkError/system(_:)``: EPROTONOSUPPORT where the kernel has no netfilter.
     static func ofThisThread() throws(NetlinkError) -> ConntrackTable {
-        let socket = Glibc.socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | O_CLOEXEC, NETLINK_NETFILTER)
-        guard socket >= 0 else { throw .system(errno) }
-        let table = ConntrackTable(socket)
-        var patience = timeval(tv_sec: Self.patience, tv_usec: 0)
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout.size(ofValue: patience)))
-        var size = Int32(bufferSize)
-        setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout.size(ofValue: size)))
-        // A connected socket takes messages from nobody but the kernel (netlink_getsockbyportid()).
-        var kernel = sockaddr_nl()
-        kernel.nl_family = sa_family_t(AF_NETLINK)
-        let connected = withUnsafePointer(to: &kernel) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
-            }
-        }
-        guard connected == 0 else { throw .system(errno) }
-        return table
+        ConntrackTable(try NetlinkSocket.ofThisThread(NETLINK_NETFILTER))
     }
 
-    private init(_ socket: Int32) {
+    private init(_ socket: NetlinkSocket) {
         self.socket = socket
-        buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
         opened = KernelClock.monotonicNow()
-    }
-
-    deinit {
-        close(socket)
-        buffer.deallocate()
     }
 
     /// What the table has to say of a clash.
@@ -67,12 +38,12 @@ final class ConntrackTable {
 
     /// Whether there is an entry with the clash's original tuple as its own original tuple.
     private func hasOriginal(_ clash: NATClash, isOver: () -> Bool) throws(NetlinkError) -> Bool {
-        sequence &+= 1
+        let sequence = socket.nextSequence()
         var found = false
         do throws(NetlinkError) {
             let request = ConntrackRequest.get(clash.original, zone: clash.pair.zone, sequence: sequence)
             // The kernel finds an entry by its reply tuple as well (ctnetlink_get_conntrack()).
-            try exchange(request, isOver: isOver) { found = $0.original == clash.original }
+            try exchange(request, sequence: sequence, isOver: isOver) { found = $0.original == clash.original }
         } catch {
             guard error == .system(ENOENT) else { throw error }
         }
@@ -84,10 +55,10 @@ final class ConntrackTable {
         _ clash: NATClash, filtered: Bool? = nil, isOver: () -> Bool
     ) throws(NetlinkError) -> [NATClashEvidence.Holder] {
         let filtered = if let filtered { filtered } else { try kernelFilters(isOver: isOver) }
-        sequence &+= 1
+        let sequence = socket.nextSequence()
         var holders: [NATClashEvidence.Holder] = []
         let request = ConntrackRequest.dump(clash.pair, filtered: filtered, sequence: sequence)
-        try exchange(request, isOver: isOver) { entry in
+        try exchange(request, sequence: sequence, isOver: isOver) { entry in
             if holders.count < Self.mostHolders, let holder = clash.holder(entry) { holders.append(holder) }
         }
         return holders
@@ -95,10 +66,11 @@ final class ConntrackTable {
 
     private func kernelFilters(isOver: () -> Bool) throws(NetlinkError) -> Bool {
         if let kernelFilters { return kernelFilters }
-        sequence &+= 1
+        let sequence = socket.nextSequence()
         var isRefused = false
         do throws(NetlinkError) {
-            try exchange(ConntrackRequest.filterProbe(sequence: sequence), isOver: isOver) { _ in }
+            try exchange(
+                ConntrackRequest.filterProbe(sequence: sequence), sequence: sequence, isOver: isOver) { _ in }
         } catch {
             guard error == .system(EINVAL) else { throw error }
             isRefused = true
@@ -107,20 +79,37 @@ final class ConntrackTable {
         return isRefused
     }
 
-    /// Sends a request and takes its answer to the end. A dump that the table changed under (`NLM_F_DUMP_INTR`) is
-    /// taken as it is.
+    /// Adds up all entries, of both families. Takes about a second for a million of them, most of it the kernel's, and
+    /// 64 KB whatever their number.
+    ///
+    /// - Parameter isOver: Asked between messages: whether to give up.
+    /// - Throws: ``NetlinkError``; the table cannot be used after it.
+    func dump(into tally: TableTally, isOver: () -> Bool) throws(NetlinkError) {
+        let sequence = socket.nextSequence()
+        try socket.exchange(ConntrackRequest.wholeDump(sequence: sequence), isOver: isOver) {
+            received, isComplete throws(NetlinkError) in
+            try TableDump.add(received, sequence: sequence, to: tally, isComplete: &isComplete)
+        }
+    }
+
+    /// The kernel's own counters of the table, all CPUs' together.
+    ///
+    /// - Throws: ``NetlinkError``; the table cannot be used after it.
+    func statistics(isOver: () -> Bool) throws(NetlinkError) -> TableStatistics {
+        let sequence = socket.nextSequence()
+        var statistics = TableStatistics()
+        try socket.exchange(ConntrackRequest.statistics(sequence: sequence), isOver: isOver) {
+            received, isComplete throws(NetlinkError) in
+            try statistics.add(received, sequence: sequence, isComplete: &isComplete)
+        }
+        return statistics
+    }
+
+    /// Takes an answer to its end. A dump that the table changed under (`NLM_F_DUMP_INTR`) is taken as it is.
     private func exchange(
-        _ request: [UInt8], isOver: () -> Bool, _ body: (ConntrackEntry) -> Void
+        _ request: [UInt8], sequence: UInt32, isOver: () -> Bool, _ body: (ConntrackEntry) -> Void
     ) throws(NetlinkError) {
-        guard send(socket, request, request.count, 0) == request.count else { throw .system(errno) }
-        var isComplete = false
-        while !isComplete {
-            if isOver() { throw .late }
-            let count = recv(socket, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw errno == EAGAIN ? .late : .system(errno) }
-            guard count <= buffer.count else { throw .malformed }
-            let received = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+        try socket.exchange(request, isOver: isOver) { received, isComplete throws(NetlinkError) in
             try ConntrackReply.forEachEntry(in: received, sequence: sequence, isComplete: &isComplete, body)
         }
     }
@@ -137,16 +126,9 @@ enum ConntrackReply {
     ) throws(NetlinkError) {
         try NetlinkMessage.forEach(in: bytes) { message throws(NetlinkError) in
             guard message.sequence == sequence else { return }
-            switch Int32(message.type) {
-            case NLMSG_NOOP: break
-            case NLMSG_ERROR, NLMSG_DONE:  // Both begin with an error number, 0 or negative.
-                guard message.payload.count >= MemoryLayout<Int32>.size else { throw .malformed }
-                let code = message.payload.loadUnaligned(as: Int32.self)
-                guard code == 0 else { throw .system(0 &- code) }
-                isComplete = true
-            case ConntrackRequest.newEntry: body(try ConntrackEntry(parsing: message.payload))
-            default: throw .malformed
-            }
+            if try message.isControl(&isComplete) { return }
+            guard Int32(message.type) == ConntrackRequest.newEntry else { throw .malformed }
+            body(try ConntrackEntry(parsing: message.payload))
         }
     }
 }

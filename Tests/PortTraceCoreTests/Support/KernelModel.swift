@@ -39,6 +39,7 @@ struct KernelModel {
     mutating func record(_ key: pt_key, _ detail: pt_detail, at time: UInt64) {
         truth[key.kind, default: 0] += 1
         let half = Int(generation & 1)
+        let each = each || key.kind == UInt8(PT_KIND_TCP_STATE.rawValue)
         func count(
             _ counted: pt_key, in map: inout [Key: pt_count], most: Int,
             _ model: inout (ring: [pt_sample], lost: UInt64)

@@ -21,6 +21,27 @@ extension pt_key {
         return key
     }
 
+    /// A socket of nginx[4711] from 10.0.0.5 to 10.0.0.9:8080 that found no room in TIME_WAIT.
+    static var overflow: pt_key {
+        var key = pt_key.example
+        key.start_ns = 0
+        key.error = 0
+        key.kind = UInt8(PT_KIND_TIME_WAIT_OVERFLOW.rawValue)
+        key.cause = UInt8(PT_CAUSE_TW_BUCKETS.rawValue)
+        key.tier = UInt8(PT_TIER_TRACEPOINT.rawValue)
+        key.attribution = UInt8(PT_ATTRIBUTION_SOCKET.rawValue)
+        return key
+    }
+
+    /// A socket of nginx[4711] that closes first.
+    static var closing: pt_key {
+        var key = pt_key.overflow
+        key.kind = UInt8(PT_KIND_TCP_STATE.rawValue)
+        key.cause = 0
+        key.states = 1 << 4 | 4
+        return key
+    }
+
     /// A packet of 10.1.0.5, in a pod's namespace, to 10.0.0.9:53 that found no room in the host's table.
     static var tableFull: pt_key {
         var key = pt_key()

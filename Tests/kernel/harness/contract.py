@@ -18,6 +18,10 @@ def one_of(*names):
     return " or ".join(names), lambda value: value in names
 
 
+STATE = one_of(
+    "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK",
+    "LISTEN", "CLOSING", "NEW_SYN_RECV",
+)
 ENDPOINT = {"addr": TEXT, "port": PORT}
 K8S = {"namespace": TEXT, "pod": TEXT, "pod_uid": TEXT, "container": TEXT}
 FAILURE = {
@@ -48,6 +52,8 @@ FAILURE = {
     "probe": one_of("fentry", "kprobe", "tracepoint", "counter"),
     "detail": {
         "folded": ("true", lambda value: value is True),
+        "old": STATE,
+        "new": STATE,
         "port_range": RANGE,
         "icmp": {"type": UNSIGNED, "code": UNSIGNED, "id": UNSIGNED},
         "direction": one_of("outbound", "inbound"),

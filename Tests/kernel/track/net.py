@@ -57,13 +57,17 @@ class Net:
         execute(["ip", "netns", "add", self.name])
         self.path = pathlib.Path("/run/netns") / self.name
         self.inode = self.path.stat().st_ino
+        self.is_removed = False
         self.counted = {}  # name → (chain, match)
         self.ip("link set lo up")
         self.sysctl("net/ipv4/conf/all/rp_filter", 0)
         self.sysctl("net/ipv4/conf/default/rp_filter", 0)
 
     def remove(self):
-        execute(["ip", "netns", "delete", self.name])
+        """In the end, or before it by a scenario."""
+        if not self.is_removed:
+            self.is_removed = True
+            execute(["ip", "netns", "delete", self.name])
 
     def ip(self, lines):
         execute(["ip", "-n", self.name, "-batch", "-"], input=lines)

@@ -5,20 +5,21 @@ import PortTraceCore
 extension KnownFailure {
     static let typeNames = [
         "connect_exhausted", "connect_conflict", "bind_exhausted", "conntrack_table_full", "conntrack_evicted",
-        "snat_exhausted", "conntrack_insert_failed",
+        "snat_exhausted", "conntrack_insert_failed", "time_wait_overflow", "tcp_state",
     ]
 
-    var isConntrack: Bool { kind >= UInt8(PT_KIND_CONNTRACK_TABLE_FULL.rawValue) }
+    var isConntrack: Bool { (4...7).contains(kind) }
+    var isState: Bool { kind == UInt8(PT_KIND_TCP_STATE.rawValue) }
     var isClash: Bool { kind == UInt8(PT_KIND_SNAT_CLASH.rawValue) && folding == .none }
 
     /// The causes that the header gives its kind.
-    var causes: [UInt8] { [[], [1], [2], [1], [3], [3], [4, 5, 6, 7], [4]][Int(kind)] }
+    var causes: [UInt8] { [[], [1], [2], [1], [3], [3], [4, 5, 6, 7], [4], [7, 8], [0]][Int(kind)] }
 
     var typeName: String {
         if isExhausted { return "snat_exhausted" }
         return [
             "", "connect_exhausted", "connect_conflict", "bind_exhausted", "conntrack_table_full", "conntrack_evicted",
-            "conntrack_insert_failed", "conntrack_insert_failed",
+            "conntrack_insert_failed", "conntrack_insert_failed", "time_wait_overflow", "tcp_state",
         ][Int(kind)]
     }
 
@@ -28,7 +29,18 @@ extension KnownFailure {
         let cause = key.cause == 0 && causes.count == 1 ? causes[0] : key.cause
         return [
             nil, "port_range", "tuple_taken", "table_full", "race", "chain_too_long", "dying", "no_memory",
+            "tw_buckets",
         ][Int(cause)]
+    }
+
+    /// `detail.old` and `detail.new`.
+    var states: (old: String, new: String)? {
+        guard isState, folding == .none else { return nil }
+        let names = [
+            "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT",
+            "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
+        ]
+        return (names[Int(key.states >> 4)], names[Int(key.states & 15)])
     }
 
     var cgroupID: UInt64 { folding == .wholly ? 0 : key.cgroup_id }
@@ -106,8 +118,7 @@ extension KnownFailure {
 
     var portRange: [UInt64]? {
         let (low, high) = (detail.port_low, detail.port_high)
-        guard folding == .none, !isConntrack, kind != UInt8(PT_KIND_CONNECT_CONFLICT.rawValue), high != 0, low <= high
-        else { return nil }
+        guard folding == .none, [1, 3].contains(kind), high != 0, low <= high else { return nil }
         return [UInt64(low), UInt64(high)]
     }
 

@@ -32,6 +32,7 @@ struct KnownFailure {
         key.kind = kind
         key.cause = random.pick(causes)
         key.tier = UInt8.random(in: 1..<UInt8(PT_TIER_END.rawValue), using: &random)
+        key.states = isState ? UInt8.random(in: 1...12, using: &random) << 4 | 7 : random.number()
         key.start_ns = random.number()
         key.netns_id = random.number()
         key.proto = random.pick([0, 6, 6, 17, 136, 1, 58, random.number()])
@@ -127,7 +128,7 @@ extension KnownFailure {
         case 0: key.kind = random.pick([0, UInt8(PT_KIND_END.rawValue), 255])
         case 1:
             let allowed = folding == .wholly ? causes + [0] : causes
-            key.cause = random.pick((0...8).filter { !allowed.contains($0) } + [255])
+            key.cause = random.pick((0...9).filter { !allowed.contains($0) } + [255])
         case 2: key.tier = random.pick([UInt8(PT_TIER_END.rawValue), 255])
         case 3: key.family = random.pick([1, 2, 5, 10, 255])
         case 4: key.attribution = random.pick([UInt8(PT_ATTRIBUTION_END.rawValue), 255])

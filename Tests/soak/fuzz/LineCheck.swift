@@ -39,6 +39,9 @@ struct LineCheck {
         }
         try expectEqual("folded", json["detail"]?["folded"], failure.folding == .none ? nil : .bool(true))
         try checkConntrack(failure)
+        let states = failure.states
+        try expectEqual("old", json["detail"]?["old"]?.string, states?.old)
+        try expectEqual("new", json["detail"]?["new"]?.string, states?.new)
     }
 
     private func checkConntrack(_ failure: KnownFailure) throws(Finding) {

@@ -119,7 +119,7 @@ private func countInText(_ line: [UInt8]) throws(Finding) -> UInt64 {
     if afterTime.starts(with: "lost".utf8) { return 0 }
     let kinds = [
         "ports exhausted", "tuple taken", "bind exhausted", "conntrack full", "conntrack evicted", "SNAT exhausted",
-        "insert failed",
+        "insert failed", "TIME_WAIT full", "TCP state",
     ]
     guard let kind = kinds.first(where: { afterTime.starts(with: $0.utf8) }) else { throw Finding("no type", line) }
     let afterKind = afterTime.dropFirst(kind.utf8.count).drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "+") }

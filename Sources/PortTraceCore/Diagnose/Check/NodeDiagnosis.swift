@@ -125,10 +125,10 @@ extension NodeView {
 
     // MARK: Nothing wrong
 
-    /// Conntrack has no table here, and that was seen.
+    /// Nothing uses conntrack here, and that was seen; or another data path does its work.
     fileprivate var isConntrackUnused: Bool {
         sample.tables.isEmpty && sample.tablesBefore.isEmpty
-            && (sample.facts.otherDataPath != nil || !sample.notVisible.contains { $0.part == .conntrack })
+            && (sample.facts.otherDataPath != nil || sample.isConntrackIdle)
     }
 
     /// What of the two limits was not read, with the reason; nil: both were.
@@ -158,7 +158,7 @@ extension NodeView {
                 } ?? ""
             return ports + instead
         }
-        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0 %, no limit is set"))"
+        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0 %"))"
     }
 
     // MARK: Beside the findings

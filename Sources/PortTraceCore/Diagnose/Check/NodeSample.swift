@@ -10,6 +10,8 @@ public struct NodeSample: Sendable {
     /// Two looks at each conntrack table in use; the second one may be missing for a large table.
     public var tablesBefore: [TableCensus]
     public var tables: [TableCensus]
+    /// Whether nothing has used conntrack so far, neither an entry nor a rule.
+    public var isConntrackIdle = false
     /// How conntrack's and TCP's counters moved meanwhile, and what they stand at since each namespace was made.
     public var counters: [NamespaceCounters]
     public var facts: NodeFacts

@@ -231,13 +231,6 @@ extension NodeView {
     }
 }
 
-extension IPAddress {
-    /// 127.0.0.0/8, `::1`, and what stands for the first.
-    fileprivate var isLoopback: Bool {
-        family == .ipv4 || isMapped ? low >> 24 & 0xff == 127 : high == 0 && low == 1
-    }
-}
-
 extension UInt64 {
     /// The least power of two that is not less.
     var nextPowerOfTwo: UInt64 {

@@ -99,7 +99,7 @@ struct NodeView {
     }
 
     /// A failure may know its namespace's inode alone, and no source address; one that bind() refused has no destination.
-    private static func fits(_ resource: Resource, _ wanted: Resource) -> Bool {
+    static func fits(_ resource: Resource, _ wanted: Resource) -> Bool {
         guard resource.kind == wanted.kind, resource.namespace.inode == wanted.namespace.inode,
             wanted.namespace.mix == 0 || resource.namespace.mix == 0 || wanted.namespace.mix == resource.namespace.mix
         else { return false }

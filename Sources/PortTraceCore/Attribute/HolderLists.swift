@@ -1,0 +1,73 @@
+/// What the lines of failures say of who holds what they wanted: asked for once a resource and second at most.
+struct HolderLists {
+    /// Holders that are named.
+    private static let named = 5
+    /// Resources whose holders are remembered; all are forgotten when there are more.
+    private static let mostEntries = 1_024
+    /// Nanoseconds that they are remembered.
+    private static let freshness: UInt64 = 1_000_000_000
+
+    /// What is known of a resource's holders.
+    struct Entry {
+        /// `"holders":[…]`; empty in text mode, and where nothing is known.
+        var json: [UInt8] = []
+        /// The largest one for a person, `71 % held by shop/worker`; nil in NDJSON mode, and where none is known.
+        var text: TerminalText?
+    }
+
+    private let census: any CensusSource
+    private let forTerminal: Bool
+    private var entries: [Resource: (entry: Entry, time: UInt64)] = [:]
+
+    init(census: any CensusSource, forTerminal: Bool) {
+        self.census = census
+        self.forTerminal = forTerminal
+    }
+
+    /// - Parameter time: of the failure, CLOCK_MONOTONIC, nanoseconds.
+    mutating func entry(of failure: borrowing Failure, at time: UInt64, owners: inout OwnerCache) -> Entry {
+        guard failure.hasHolders else { return Entry() }
+        let resource = Resource(wantedBy: failure)
+        if let known = entries[resource], time < known.time + Self.freshness { return known.entry }
+        if entries.count >= Self.mostEntries { entries.removeAll(keepingCapacity: true) }
+        let entry = census.occupancy(of: resource).map { makeEntry($0, owners: &owners) } ?? Entry()
+        entries[resource] = (entry, time)
+        return entry
+    }
+
+    private func makeEntry(_ occupancy: Occupancy, owners: inout OwnerCache) -> Entry {
+        var entry = Entry()
+        if forTerminal {
+            entry.text = text(occupancy, owners: &owners)
+        } else {
+            var buffer = OutputBuffer()
+            buffer.append("\"holders\":")
+            buffer.append(holders: occupancy.holders, of: occupancy.used, most: Self.named, owners: &owners)
+            entry.json = buffer.withBytes { Array($0) }
+        }
+        return entry
+    }
+
+    private func text(_ occupancy: Occupancy, owners: inout OwnerCache) -> TerminalText? {
+        guard let largest = occupancy.holders.first, largest.owner != .unknown, occupancy.used > 0 else { return nil }
+        var text = TerminalText("\(min(100, largest.count * 100 / occupancy.used)) % held by ")
+        text.append(
+            TextLayout.owner(
+                owners.entry(for: largest.owner.key), comm: largest.owner.process?.comm,
+                pid: largest.owner.process?.pid, isKernels: false))
+        return text
+    }
+}
+
+extension Failure {
+    /// Whether its lines say who holds what it wanted.
+    fileprivate var hasHolders: Bool {
+        guard folding == .none else { return false }
+        switch type {
+        case .connectExhausted, .bindExhausted, .conntrackTableFull, .conntrackEvicted, .snatExhausted,
+            .conntrackInsertFailed:
+            return true
+        case .connectConflict, .timeWaitOverflow, .tcpState, .pressure, .lost, .summary: return false
+        }
+    }
+}

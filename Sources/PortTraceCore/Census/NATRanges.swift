@@ -1,0 +1,68 @@
+/// From which ports source NAT chooses, as far as entries show it. The kernel keeps the rule's range in no entry.
+///
+/// A port that differs from the flow's own was chosen. Where the chosen ports of one NAT address, towards all destinations
+/// and over all dumps, leave none out between the lowest and the highest, and they are sixteen or more, they are the range:
+/// ports chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie
+/// side by side by chance. Wrong for a time where the first or last port of a range is the only one not chosen yet, and
+/// where rules give one address two ranges that touch.
+public final class NATRanges {
+    /// What a rule gives one range to.
+    struct Source: Hashable {
+        var namespace: NamespaceIdentity
+        var address: IPAddress
+        /// `IPPROTO_*`.
+        var proto: UInt8
+    }
+
+    /// The fewest ports that make a range.
+    static let fewest = 16
+    /// Addresses and protocols: 8 KB each.
+    private static let most = 32
+
+    private struct Chosen {
+        /// A bit for each port.
+        var ports = [UInt64](repeating: 0, count: 1_024)
+        var count = 0
+        var low = UInt16.max
+        var high = UInt16.min
+    }
+
+    private var sources: [Source: Int] = [:]
+    private var chosen: [Chosen] = []
+    /// The one noted last, as most come in a row.
+    private var last: (source: Source, index: Int)?
+
+    public init() {}
+
+    /// Takes a port that NAT has chosen.
+    func note(_ port: UInt16, of source: Source) {
+        guard let index = index(of: source) else { return }
+        let bit: UInt64 = 1 << UInt64(port & 63)
+        guard chosen[index].ports[Int(port >> 6)] & bit == 0 else { return }
+        chosen[index].ports[Int(port >> 6)] |= bit
+        chosen[index].count += 1
+        chosen[index].low = min(chosen[index].low, port)
+        chosen[index].high = max(chosen[index].high, port)
+    }
+
+    private func index(of source: Source) -> Int? {
+        if let last, last.source == source { return last.index }
+        if sources[source] == nil, chosen.count < Self.most {
+            sources[source] = chosen.count
+            chosen.append(Chosen())
+        }
+        guard let index = sources[source] else { return nil }
+        last = (source, index)
+        return index
+    }
+
+    /// How many ports the range has; nil where it is not known, or ports in use lie outside of what has been chosen.
+    func ports(of source: Source, around low: UInt16, _ high: UInt16) -> UInt64? {
+        guard let index = sources[source] else { return nil }
+        let chosen = chosen[index]
+        guard chosen.count >= Self.fewest, chosen.count == Int(chosen.high) - Int(chosen.low) + 1,
+            low >= chosen.low, high <= chosen.high
+        else { return nil }
+        return UInt64(chosen.count)
+    }
+}

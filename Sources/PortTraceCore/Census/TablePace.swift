@@ -1,0 +1,42 @@
+/// How often conntrack tables are dumped: as their cost allows, the more often the nearer one is to its limit.
+public struct TablePace: Sendable {
+    /// The share of one core that dumps take at most: 1 % near the limit, a fifth of it when far.
+    private static let nearShare: UInt64 = 100
+    private static let farShare: UInt64 = 500
+    /// Nanoseconds between dumps at least, near and far, and at most.
+    private static let nearest: UInt64 = 1_000_000_000
+    private static let farthest: UInt64 = 10_000_000_000
+    private static let longest: UInt64 = 900_000_000_000
+
+    /// What the last dump took and had.
+    private var last: (begun: UInt64, cost: UInt64, entries: UInt64)?
+
+    public init() {}
+
+    /// Takes what a dump of all tables has cost.
+    ///
+    /// - Parameters:
+    ///   - begun: CLOCK_MONOTONIC, nanoseconds.
+    ///   - cost: CPU time, nanoseconds; the kernel's part of it included.
+    ///   - entries: of all tables.
+    public mutating func note(begun: UInt64, cost: UInt64, entries: UInt64) {
+        last = (begun, cost, entries)
+    }
+
+    /// When the next dump may begin at the earliest: CLOCK_MONOTONIC, nanoseconds; 0: at once, there was none.
+    ///
+    /// - Parameters:
+    ///   - entries: of all tables now.
+    ///   - fullest: the share of its limit that the fullest table uses now, in thousandths; 0 where there is no limit.
+    public func earliest(entries: UInt64, fullest: UInt64) -> UInt64 {
+        guard let last else { return 0 }
+        // What it will cost: as much an entry as the last time.
+        let growth = max(entries, 1_000) * 1_000 / max(last.entries, 1_000)
+        let (product, isTooMuch) = last.cost.multipliedReportingOverflow(by: growth)
+        let cost = isTooMuch ? Self.longest : product / 1_000
+        let isNear = fullest >= 750
+        let wanted = min(cost, Self.longest) * (isNear ? Self.nearShare : Self.farShare)
+        let pause = min(max(wanted, isNear ? Self.nearest : Self.farthest), Self.longest)
+        return last.begun + pause
+    }
+}

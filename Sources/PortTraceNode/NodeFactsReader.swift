@@ -1,0 +1,88 @@
+internal import CLinux
+internal import Glibc
+public import PortTraceCore
+
+/// What of the node itself a verdict and its fixes need, read from procfs and from pinned BPF maps.
+public struct NodeFactsReader: Sendable {
+    /// Names of processes as the kernel cuts them: 15 bytes.
+    private enum Name {
+        static let kubeProxy = "kube-proxy"
+        static let cilium = "cilium-agent"
+    }
+
+    /// Where Cilium pins its connection tracking tables, and how their names begin (cilium_ct4_global, …).
+    private static let pinned = "/sys/fs/bpf/tc/globals"
+    private static let ciliumTable = "cilium_ct"
+
+    private let hostRoot: String
+    private let proc: String
+
+    /// - Parameter hostRoot: Where the node's file system is seen.
+    public init(hostRoot: String = "/") {
+        self.hostRoot = hostRoot
+        proc = NodeProc.path(hostRoot: hostRoot)
+    }
+
+    /// All facts but ``NodeFacts/driverLimits``, which wants two readings: see ``DriverLimits``.
+    ///
+    /// - Complexity: O(processes + mounts).
+    public func read() -> NodeFacts {
+        let survey = NamespaceSurvey(proc: proc)
+        var facts = NodeFacts()
+        facts.conntrackMax = ProcFile.number("\(proc)/sys/net/netfilter/nf_conntrack_max")
+        facts.conntrackBuckets = ProcFile.number("\(proc)/sys/net/netfilter/nf_conntrack_buckets") ?? 0
+        facts.memory = (ProcFile.number("\(proc)/meminfo", named: "MemTotal:") ?? 0) * 1_024
+        facts.hasKubeProxy = hosts(Name.kubeProxy, host: survey.host)
+        if hosts(Name.cilium, host: survey.host) || hasPinnedTables { facts.otherDataPath = "cilium" }
+        facts.isInContainer = OwnContainer.isIn
+        if survey.hasHostNumbers { facts.processes = survey.processes }
+        return facts
+    }
+
+    /// Whether a process of that name runs in the host's network namespace, where a pod's own name for itself counts only if
+    /// the node lets it in.
+    private func hosts(_ name: String, host: UInt32?) -> Bool {
+        NodeProc.processes(proc).contains { process in
+            guard ProcFile.isLine("\(proc)/\(process)/comm", name) else { return false }
+            var status = stat()
+            return stat("\(proc)/\(process)/ns/net", &status) == 0 && UInt32(truncatingIfNeeded: status.st_ino) == host
+        }
+    }
+
+    private var hasPinnedTables: Bool {
+        guard let folder = HostFolder(root: hostRoot)?.resolved(Self.pinned) else { return false }
+        var found = false
+        folder.forEachName { name in
+            found = name.starts(with: Self.ciliumTable.utf8)
+            return !found
+        }
+        return found
+    }
+}
+
+/// Whether this process is in a container.
+enum OwnContainer {
+    /// `PROC_PID_INIT_INO` and `PROC_CGROUP_INIT_INO` (linux/proc_ns.h).
+    private static let initial: [(kind: String, inode: UInt64)] = [("pid", 0xefff_fffc), ("cgroup", 0xefff_fffb)]
+
+    static var isIn: Bool {
+        let hasOther = initial.contains { kind, inode in
+            var status = stat()
+            return stat("/proc/self/ns/\(kind)", &status) == 0 && UInt64(status.st_ino) != inode
+        }
+        return hasOther || isInContainersCgroup("/proc/self/cgroup")
+    }
+
+    /// Whether a line of a file like /proc/PID/cgroup has a container's path.
+    static func isInContainersCgroup(_ path: String) -> Bool {
+        var isIn = false
+        NodeProc.forEachLine(of: path) { line in
+            // hierarchy:controllers:path, cgroups(7)
+            let fields = line.dropLast()
+                .split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+            if fields.count == 3, !CgroupOwner(path: Array(fields[2])).containerID.isEmpty { isIn = true }
+            return !isIn
+        }
+        return isIn
+    }
+}

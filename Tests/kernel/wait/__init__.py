@@ -1,0 +1,1 @@
+"""Scenarios of TIME_WAIT and of TCP's changes of state."""
