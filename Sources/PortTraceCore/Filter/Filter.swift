@@ -184,7 +184,8 @@ extension Filter {
         if isEmpty { return .pass }
         if !allows(type) { return .reject }
         let process = failure.process.map { HoldingProcess(pid: $0.pid, comm: $0.comm) }
-        let destination = failure.destination.map { Endpoint(address: $0, port: failure.destinationPort) }
+        let port = failure.destinationPort
+        let destination = failure.destination.map { Endpoint(address: $0, port: port) }
         return owner.and(evaluate(process)).and(evaluate(destination))
     }
 

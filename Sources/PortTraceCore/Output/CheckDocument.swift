@@ -42,7 +42,7 @@ struct CheckDocument {
             occupancy.resource, used: finding.isMeasured ? occupancy.used : nil, limit: occupancy.limit,
             destination: destinations.entry(for: destination?.address, destination?.port ?? 0).json)
         output.append(",\"culprits\":")
-        let held = finding.culprits.isEmpty ? 0 : occupancy.used
+        let held = finding.areCulpritsRacing ? finding.failures : finding.isMeasured ? occupancy.used : 0
         output.append(holders: finding.culprits, of: held, most: CheckDocument.mostHolders, owners: &owners)
         output.append(",\"victims\":")
         output.append(

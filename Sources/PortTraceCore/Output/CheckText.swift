@@ -10,7 +10,7 @@ struct CheckText {
     private static let mostRemarks = 5
 
     func append(_ diagnosis: NodeDiagnosis, to output: inout OutputBuffer) {
-        for line in diagnosis.headline { write(line, indent: "", to: &output) }
+        for line in diagnosis.headline { writeWhole(line, indent: "", to: &output) }
         for (index, finding) in diagnosis.findings.prefix(CheckText.mostFindings).enumerated() {
             if index > 0 {
                 output.append(byte: UInt8(ascii: "\n"))
@@ -25,7 +25,9 @@ struct CheckText {
     }
 
     private func append(_ finding: Finding, to output: inout OutputBuffer) {
-        if let line = CheckText.largest(finding.culprits, "culprit: ", "holds", of: finding.occupancy.used, name) {
+        let isRacing = finding.areCulpritsRacing
+        let (verb, whole) = isRacing ? ("sent", finding.failures) : ("holds", finding.occupancy.used)
+        if let line = CheckText.largest(finding.culprits, "culprit: ", verb, of: whole, name) {
             write(line, indent: "", to: &output)
         }
         if let line = CheckText.largest(finding.victims, "refused: ", "failed", of: finding.failures, name) {
@@ -43,6 +45,7 @@ struct CheckText {
             write(fix.why, indent: time == .now ? "now: " : "later: ", to: &output)
             guard time == .now else { continue }
             if let command = fix.command { writeWhole(command, indent: "    ", to: &output) }
+            write(fix.risk, indent: "  risk: ", to: &output)
             if let persist = fix.persist { write(persist, indent: "  keep: ", to: &output) }
         }
     }
@@ -57,7 +60,7 @@ struct CheckText {
         }
     }
 
-    /// `culprit: shop/web nginx[4711] holds 230 (98 %); shop/cart holds 4 (1 %)`: the first two that are known.
+    /// `culprit: shop/web nginx[4711] holds 230 (98%); shop/cart holds 4 (1%)`: the first two that are known.
     private static func largest(
         _ holders: [Holder], _ title: String, _ verb: String, of whole: UInt64, _ name: (HolderOwner) -> String
     ) -> String? {
@@ -92,7 +95,7 @@ struct CheckText {
         writeLine(line, to: &output)
     }
 
-    /// A command in one line, so that it can be pasted.
+    /// A command in one line, so that it can be pasted; the verdict, so that the first line has all of it.
     private func writeWhole(_ command: String, indent: String, to output: inout OutputBuffer) {
         writeLine(indent + TerminalText(escaping: Array(command.utf8)).string, to: &output)
     }

@@ -79,14 +79,18 @@ final class ConntrackTable {
         return isRefused
     }
 
-    /// Adds up all entries, of both families. Takes about a second for a million of them, most of it the kernel's, and
-    /// 64 KB whatever their number.
+    /// Bytes of a whole dump that are received at once: some 80 entries, for which the kernel keeps softirqs off.
+    private static let dumpChunk = 16 << 10
+
+    /// Adds up all entries, of both families. Takes 2 to 4 µs of CPU time an entry, three quarters of it the kernel's.
     ///
     /// - Parameter isOver: Asked between messages: whether to give up.
     /// - Throws: ``NetlinkError``; the table cannot be used after it.
     func dump(into tally: TableTally, isOver: () -> Bool) throws(NetlinkError) {
         let sequence = socket.nextSequence()
-        try socket.exchange(ConntrackRequest.wholeDump(sequence: sequence), isOver: isOver) {
+        try socket.exchange(
+            ConntrackRequest.wholeDump(sequence: sequence), chunk: Self.dumpChunk, isOver: isOver
+        ) {
             received, isComplete throws(NetlinkError) in
             try TableDump.add(received, sequence: sequence, to: tally, isComplete: &isComplete)
         }

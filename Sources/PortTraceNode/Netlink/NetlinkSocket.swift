@@ -7,7 +7,7 @@ final class NetlinkSocket {
     /// Seconds without a message after which a request has failed.
     private static let patience = 2
     /// Bytes that are received at once; the kernel's dumps come in messages of 32 KiB at most (`netlink_dump()`).
-    private static let bufferSize = 64 << 10
+    static let bufferSize = 64 << 10
 
     private let socket: Int32
     private let buffer: UnsafeMutableRawBufferPointer
@@ -56,21 +56,23 @@ final class NetlinkSocket {
     /// Sends a request and takes its answer to the end.
     ///
     /// - Parameters:
+    ///   - chunk: Bytes that are received at once. The kernel makes a dump's messages no longer than that (up to 32 KiB),
+    ///     and some dumps keep softirqs off while one is made.
     ///   - isOver: Asked between messages: whether to give up.
     ///   - take: Takes a datagram, and says whether it was the answer's last.
     /// - Throws: ``NetlinkError``; the socket cannot be used after it, unless `take` has thrown the kernel's refusal.
     func exchange(
-        _ request: [UInt8], isOver: () -> Bool,
+        _ request: [UInt8], chunk: Int = bufferSize, isOver: () -> Bool,
         _ take: (UnsafeRawBufferPointer, inout Bool) throws(NetlinkError) -> Void
     ) throws(NetlinkError) {
         guard send(socket, request, request.count, 0) == request.count else { throw .system(errno) }
         var isComplete = false
         while !isComplete {
             if isOver() { throw .late }
-            let count = recv(socket, buffer.baseAddress, buffer.count, Int32(MSG_TRUNC))
+            let count = recv(socket, buffer.baseAddress, min(chunk, buffer.count), Int32(MSG_TRUNC))
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw errno == EAGAIN ? .late : .system(errno) }
-            guard count <= buffer.count else { throw .malformed }
+            guard count <= chunk, count <= buffer.count else { throw .malformed }
             try take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), &isComplete)
         }
     }

@@ -14,9 +14,9 @@ enum CheckWords {
 
     static func number(_ number: UInt32) -> String { self.number(UInt64(number)) }
 
-    /// `98 %`, rounded down, so that only all is 100 %.
+    /// `98%`, rounded down, so that only all is 100 %.
     static func percent(_ part: UInt64, of whole: UInt64) -> String {
-        whole == 0 ? "0 %" : "\(min(part, whole) * 100 / whole) %"
+        whole == 0 ? "0%" : "\(min(part, whole) * 100 / whole)%"
     }
 
     /// `5.0 s`.

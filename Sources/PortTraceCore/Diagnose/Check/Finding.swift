@@ -23,8 +23,10 @@ public struct Finding: Sendable {
     public var failures: UInt64 = 0
     /// In one line: what is short, and by how much.
     public var summary = ""
-    /// Who holds the most, largest first.
+    /// Who holds the most, largest first. Of packets that raced: who sent them.
     public var culprits: [Holder]
+    /// Whether the culprits' counts are of the failures, not of what is used: those who raced hold nothing.
+    public var areCulpritsRacing = false
     /// Who was refused, largest first.
     public var victims: [Holder]
     /// Sentences with numbers. They hold no text that comes from a pod but through the naming that was given.

@@ -55,8 +55,11 @@ extension NodeView {
         finding.isMeasured = trouble.isMeasured
         finding.failures = trouble.count
         finding.culprits = trouble.occupancy.holders
-        // Both packets of a DNS race are of the one that was refused.
-        if isDNSRace(trouble) { finding.culprits = [] }
+        // Both packets of a race are of those that were refused.
+        if trouble.problem == .conntrackInsertFailed, trouble.chains * 2 <= trouble.count {
+            finding.areCulpritsRacing = true
+            finding.culprits = trouble.victims
+        }
         finding.victims = trouble.victims
         finding.summary = summary(of: trouble)
         finding.evidence = evidence(of: trouble)
@@ -149,7 +152,7 @@ extension NodeView {
             return "\(Words.percent(occupancy.used, of: limit)) (\(Words.number(occupancy.used)) of "
                 + "\(Words.number(limit)))"
         }
-        let ports = "the fullest port range is used by \(words(fullest([.ports, .bindPorts]), "0 %"))"
+        let ports = "the fullest port range is used by \(words(fullest([.ports, .bindPorts]), "0%"))"
         if isConntrackUnused {
             let instead =
                 sample.facts.otherDataPath.map {
@@ -158,7 +161,7 @@ extension NodeView {
                 } ?? ""
             return ports + instead
         }
-        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0 %"))"
+        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0%"))"
     }
 
     // MARK: Beside the findings

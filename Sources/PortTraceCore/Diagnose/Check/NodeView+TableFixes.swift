@@ -188,7 +188,15 @@ extension NodeView {
     func insertionFixes(_ trouble: Trouble) -> [Fix] {
         let table = table(trouble.resource)
         var fixes: [Fix] = []
-        if trouble.chains > 0 { fixes.append(rehash(table)) }
+        if trouble.chains > 0 {
+            fixes.append(rehash(table))
+            fixes.append(
+                Fix(
+                    .later,
+                    why:
+                        "Whenever nf_conntrack_max is raised, raise the hash with it: the kernel's own default is as many "
+                        + "buckets as entries.", risk: "8 bytes of memory for each bucket"))
+        }
         if isDNSRace(trouble) {
             fixes.append(
                 Fix(

@@ -65,8 +65,8 @@ extension NodeView {
         else { return nil }
         let family = nat.family == .ipv6 ? "ip6" : "ip"
         let address = nat.family == .ipv6 ? "[\(Words.address(nat))]" : Words.address(nat)
-        return "nft 'add table \(family) porttrace; add chain \(family) porttrace snat "
-            + "{ type nat hook postrouting priority 90 ; }; add rule \(family) porttrace snat "
+        return "nft 'add table \(family) porttrace; add chain \(family) porttrace wider "
+            + "{ type nat hook postrouting priority 90 ; }; add rule \(family) porttrace wider "
             + "\(family) daddr \(Words.address(destination.address)) \(proto) dport \(destination.port) "
             + "snat to \(address):\(Words.range(NodeView.wholeRange)) fully-random'"
     }

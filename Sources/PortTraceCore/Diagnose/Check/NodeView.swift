@@ -118,9 +118,7 @@ struct NodeView {
         switch resource.kind {
         case .ports, .bindPorts, .timeWait:
             guard let first = sample.portsBefore, let last = sample.ports, last.time > first.time else { return nil }
-            let earlier =
-                before[resource]?.used
-                ?? (resource.kind == .timeWait ? UInt64(namespaceBefore(resource)?.timeWait ?? 0) : 0)
+            let earlier = earlierUse(of: occupancy)
             return Growth(
                 from: earlier, to: occupancy.used, passing: passingGrowth(of: occupancy, since: before[resource]),
                 lifetime: 60, time: last.time - first.time)
@@ -129,18 +127,28 @@ struct NodeView {
             else { return nil }
             let lasting = last.lasting - first.lasting
             let all = Int64(last.table.used) - Int64(first.table.used)
-            let growth = Int64(occupancy.used) - Int64(before[resource]?.used ?? 0)
+            let earlier = earlierUse(of: occupancy)
+            let growth = Int64(occupancy.used) - Int64(earlier)
             // Of one NAT address's mappings the states are not known: as in its whole table.
             let passing = resource.kind == .conntrack ? all - lasting : lasting * 2 > all ? 0 : growth
             return Growth(
-                from: before[resource]?.used ?? 0, to: occupancy.used, passing: passing, lifetime: 120,
+                from: earlier, to: occupancy.used, passing: passing, lifetime: 120,
                 time: last.time - first.time)
         }
     }
 
+    /// What was used at the first look. What is not there may have been of too little use to be told: a twentieth at most.
+    private func earlierUse(of occupancy: Occupancy) -> UInt64 {
+        if let earlier = before[occupancy.resource] { return earlier.used }
+        if occupancy.resource.kind == .timeWait, let namespace = namespaceBefore(occupancy.resource) {
+            return UInt64(namespace.timeWait)
+        }
+        return min(occupancy.used, occupancy.limit.map { $0 / 20 } ?? occupancy.used)
+    }
+
     /// What of the growth is TIME_WAIT, which passes.
     private func passingGrowth(of occupancy: Occupancy, since earlier: Occupancy?) -> Int64 {
-        let growth = Int64(occupancy.used) - Int64(earlier?.used ?? 0)
+        let growth = Int64(occupancy.used) - Int64(earlierUse(of: occupancy))
         switch occupancy.resource.kind {
         case .timeWait: return growth
         case .bindPorts where occupancy.resource.proto == TransportProtocol.udp: return 0

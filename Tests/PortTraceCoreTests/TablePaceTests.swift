@@ -1,0 +1,87 @@
+import Testing
+
+@testable import PortTraceCore
+
+struct TablePaceTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    private static func pause(cost: UInt64, then: UInt64, now: UInt64, fullest: UInt64) -> UInt64 {
+        var pace = TablePace()
+        pace.note(begun: 100 * second, cost: cost, entries: then)
+        return pace.earliest(entries: now, fullest: fullest) - 100 * second
+    }
+
+    @Test func atOnceBeforeTheFirst() {
+        #expect(TablePace().earliest(entries: 500_000, fullest: 999) == 0)
+    }
+
+    @Test(
+        arguments: [
+            // cost in ms, entries then, now, fullest in thousandths, pause in ms
+            (500, 500_000, 500_000, 800, 50_000),  // near: 1 % of a core
+            (500, 500_000, 500_000, 749, 250_000),  // far: a fifth
+            (500, 500_000, 1_000_000, 800, 100_000),  // it will cost twice as much
+            (500, 500_000, 100_000, 800, 10_000),
+            (1, 10, 20, 900, 1_000),  // never more often than each second
+            (1, 10, 20, 0, 10_000),
+            (60_000, 500_000, 500_000, 100, 900_000),  // nor more seldom than each quarter of an hour
+            (60_000, 500_000, 5_000_000, 999, 900_000),
+        ] as [(UInt64, UInt64, UInt64, UInt64, UInt64)])
+    func pause(cost: UInt64, then: UInt64, now: UInt64, fullest: UInt64, wanted: UInt64) {
+        let million: UInt64 = 1_000_000
+        #expect(Self.pause(cost: cost * million, then: then, now: now, fullest: fullest) == wanted * million)
+    }
+
+    @Test func absurdFiguresEnd() {
+        #expect(Self.pause(cost: .max, then: 0, now: .max / 1_000, fullest: .max) == 900 * Self.second)
+    }
+}
+
+struct NATRangesTests {
+    private static let source = NATRanges.Source(
+        namespace: NamespaceIdentity(inode: 1, mix: 1), address: IPAddress(ipv4: 1), proto: 6)
+
+    private static func ranges(_ ports: some Sequence<UInt16>) -> NATRanges {
+        let ranges = NATRanges()
+        for port in ports { ranges.note(port, of: source) }
+        return ranges
+    }
+
+    @Test func portsSideBySideAreARange() {
+        let ranges = Self.ranges((40_000..<40_016).reversed())
+        #expect(ranges.ports(of: Self.source, around: 40_000, 40_015) == 16)
+        #expect(ranges.ports(of: Self.source, around: 40_003, 40_004) == 16)
+        var other = Self.source
+        other.proto = 17
+        #expect(ranges.ports(of: other, around: 40_003, 40_004) == nil)
+    }
+
+    @Test func fewOrScatteredPortsAreNone() {
+        #expect(Self.ranges(40_000..<40_015).ports(of: Self.source, around: 40_000, 40_014) == nil)
+        let scattered = Self.ranges((40_000..<40_100).filter { $0 != 40_050 })
+        #expect(scattered.ports(of: Self.source, around: 40_000, 40_001) == nil)
+    }
+
+    /// A flow that has kept its own port shows that the range is wider.
+    @Test func portsInUseOutsideOfWhatWasChosen() {
+        let ranges = Self.ranges(40_000..<40_020)
+        #expect(ranges.ports(of: Self.source, around: 40_000, 40_020) == nil)
+        #expect(ranges.ports(of: Self.source, around: 39_999, 40_019) == nil)
+    }
+
+    @Test func allPortsThereAre() {
+        #expect(Self.ranges(.min ... .max).ports(of: Self.source, around: 0, .max) == 65_536)
+    }
+
+    @Test func boundedNumberOfAddresses() {
+        let ranges = NATRanges()
+        for address in 0..<UInt32(100) {
+            var source = Self.source
+            source.address = IPAddress(ipv4: address)
+            for port in 40_000..<UInt16(40_016) { ranges.note(port, of: source) }
+        }
+        var last = Self.source
+        last.address = IPAddress(ipv4: 99)
+        #expect(ranges.ports(of: last, around: 40_000, 40_001) == nil)
+    }
+}
