@@ -27,8 +27,8 @@ private struct Noise {
 }
 
 /// A resource that is looked at again and again.
-private struct Watched {
-    var pressure = Pressure()
+private final class Watched {
+    private(set) var pressure = Pressure()
     let resource: Resource
     let limit: UInt64
 
@@ -37,14 +37,31 @@ private struct Watched {
         self.limit = limit
     }
 
-    mutating func look(_ used: UInt64?, at time: UInt64) -> [PressureCrossing] {
+    func look(_ used: UInt64?, at time: UInt64) -> [PressureCrossing] {
         let found = used.map { [Occupancy(resource, used: $0, limit: limit, holders: [Holder(.unknown, count: $0)])] }
         return pressure.look(found ?? [], at: time)
     }
 
     /// What is told of looks a second apart, as `0.8up`.
-    mutating func told(_ found: [UInt64?]) -> [String] {
+    func told(_ found: [UInt64?]) -> [String] {
         found.enumerated().flatMap { index, used in look(used, at: UInt64(index + 1) * second).map(\.short) }
+    }
+}
+
+/// Looks of several sorts.
+private final class Looked {
+    private var pressure: Pressure
+
+    init(_ configuration: Pressure.Configuration = .init()) {
+        pressure = Pressure(configuration)
+    }
+
+    var count: Int { pressure.count }
+
+    func look(
+        _ found: [Occupancy], at time: UInt64, covers: (Resource) -> Bool = { _ in true }
+    ) -> [PressureCrossing] {
+        pressure.look(found, at: time, covers: covers)
     }
 }
 
@@ -65,12 +82,12 @@ extension PressureCrossing {
             ([2_000], ["0.8up", "0.95up"]),
         ] as [([UInt64?], [String])])
     func crossings(_ found: [UInt64?], _ told: [String]) {
-        var watched = Watched()
+        let watched = Watched()
         #expect(watched.told(found) == told)
     }
 
     @Test func aCrossingHasItsMoment() throws {
-        var watched = Watched()
+        let watched = Watched()
         _ = watched.look(700, at: second)
         let up = try #require(watched.look(820, at: 2 * second).first)
         #expect(up.occupancy.used == 820)
@@ -81,14 +98,14 @@ extension PressureCrossing {
     }
 
     @Test func withoutALimitNothingIsTold() {
-        var pressure = Pressure()
+        let pressure = Looked()
         #expect(pressure.look([Occupancy(.table, used: 9, limit: nil, holders: [])], at: 1).isEmpty)
         #expect(pressure.look([Occupancy(.table, used: 9, limit: 0, holders: [])], at: 2).isEmpty)
         #expect(pressure.count == 0)
     }
 
     @Test func sortsOfLooksDoNotTouchEachOther() {
-        var pressure = Pressure()
+        let pressure = Looked()
         let table = Occupancy(.table, used: 90, limit: 100, holders: [])
         #expect(pressure.look([table], at: second) { $0.kind == .conntrack }.count == 1)
         #expect(pressure.look([], at: 2 * second) { $0.kind == .ports }.isEmpty)
@@ -98,7 +115,7 @@ extension PressureCrossing {
     /// Ten minutes of teeth from 70 to 90 %, of all lengths.
     @Test(arguments: [2, 4, 10, 20, 60])
     func aSawToothIsToldAFewTimes(_ period: Int) {
-        var watched = Watched()
+        let watched = Watched()
         let teeth = (0..<600).map { UInt64(700 + 200 * ($0 % period) / (period - 1)) }
         let told = watched.told(teeth)
         #expect(told.count <= 2 * min(600 / period, 16))
@@ -107,7 +124,7 @@ extension PressureCrossing {
     }
 
     @Test func whatIsQuietAgainIsToldAtOnce() {
-        var watched = Watched()
+        let watched = Watched()
         _ = watched.told([850, 700, 850, 700, 700, 700, 700, 700, 700, 700, 700])
         #expect(watched.look(850, at: 200 * second).map(\.short) == ["0.8up"])
         #expect(watched.look(700, at: 201 * second).map(\.short) == ["0.8down"])
@@ -120,7 +137,7 @@ extension PressureCrossing {
     func timeLeftOfASteadyClimb(_ length: Double, _ base: Double) {
         for (limit, jitter) in [(28_000, 0.0), (28_000, 0.4), (262_144, 0.9), (234, 0.2)] {
             var noise = Noise()
-            var watched = Watched(limit: UInt64(limit))
+            let watched = Watched(limit: UInt64(limit))
             let pace = max(1, length / 200)
             let start = base == 0 ? 0 : 40 * pace
             var time = 0.0
@@ -140,7 +157,7 @@ extension PressureCrossing {
 
     @Test func whatIsCountedUnevenlyStillHasATime() throws {
         var noise = Noise()
-        var watched = Watched(limit: 100_000)
+        let watched = Watched(limit: 100_000)
         for step in 1...60 {
             let used = Double(step) * 1_000 + 30_000 + 400 * noise.next()
             _ = watched.look(UInt64(used), at: UInt64(step) * second)
@@ -152,7 +169,7 @@ extension PressureCrossing {
     @Test func noTimeLeftWithoutRising() {
         var noise = Noise()
         for slope in [0.0, -40] {
-            var watched = Watched(limit: 10_000)
+            let watched = Watched(limit: 10_000)
             var times = 0
             for step in 1...200 {
                 let used = 9_000 + Double(step) * slope / 2 + 60 * noise.next()
@@ -165,7 +182,7 @@ extension PressureCrossing {
     }
 
     @Test func oneLookHasNoRate() {
-        var watched = Watched()
+        let watched = Watched()
         #expect(watched.look(990, at: second).map(\.eta) == [nil, nil])
         #expect(watched.pressure.rate(of: .table) == nil)
         _ = watched.look(990, at: second)
@@ -173,7 +190,7 @@ extension PressureCrossing {
     }
 
     @Test func aFullOneHasNoTimeLeft() throws {
-        var watched = Watched()
+        let watched = Watched()
         for step in 1...10 { _ = watched.look(UInt64(900 + step * 10), at: UInt64(step) * second) }
         #expect(watched.pressure.eta(of: .table) == 0)
         for step in 11...30 { _ = watched.look(1_000, at: UInt64(step) * second) }
@@ -183,7 +200,7 @@ extension PressureCrossing {
     // MARK: Many
 
     @Test func manyResourcesAreFollowedByNearness() {
-        var pressure = Pressure(.init(least: 250, most: 100))
+        let pressure = Looked(.init(least: 250, most: 100))
         func node(_ high: Int) -> [Occupancy] {
             (0..<10_000).map { index in
                 let used: UInt64 = index < high ? 850 : index < 5_000 ? 300 + UInt64(index % 100) : 10
@@ -204,7 +221,7 @@ extension PressureCrossing {
     }
 
     @Test func whatIsFarIsNotKept() {
-        var watched = Watched()
+        let watched = Watched()
         _ = watched.look(249, at: second)
         #expect(watched.pressure.count == 0)
         _ = watched.look(250, at: 2 * second)
@@ -221,7 +238,7 @@ extension PressureCrossing {
             (100, 1_000, 110), (600, 1_000, 50), (900, 1_000, 20),
         ] as [(UInt64, UInt64, UInt64)])
     func delays(_ used: UInt64, _ milliseconds: UInt64, _ seconds: UInt64) {
-        var watched = Watched()
+        let watched = Watched()
         _ = watched.look(used, at: second)
         #expect(watched.pressure.delay(afterLookCosting: milliseconds * 1_000_000) == seconds * second)
         #expect(watched.pressure.delay(afterLookCosting: .max) > 60 * second)
@@ -230,7 +247,7 @@ extension PressureCrossing {
     }
 
     @Test func aFastClimbIsLookedAtInTime() {
-        var watched = Watched(limit: 100_000)
+        let watched = Watched(limit: 100_000)
         var (time, looks) = (15 * second, 0)
         while true {
             // 1 % a second.

@@ -30,6 +30,11 @@ private struct NoReader: NATClashReader {
     func ask(_ clash: NATClash) {}
 }
 
+/// Nobody looks at what is held.
+private struct NoCensus: CensusSource {
+    func occupancy(of resource: Resource) -> Occupancy? { nil }
+}
+
 private struct Figures {
     var events: Double
     var bytes: Double
@@ -48,7 +53,8 @@ private func makeStream() -> EventStream {
     EventStream(
         EventStream.Configuration(format: .ndjson, node: Array("worker-17".utf8)),
         clock: Clock(utcOffsetNanoseconds: 1_780_000_000_000_000_000),
-        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader()), report: { fatalError($0.message) })
+        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader(), census: NoCensus()),
+        report: { fatalError($0.message) })
 }
 
 /// Formatted bytes after which the command writes; here they are touched and forgotten.

@@ -8,6 +8,11 @@ final class Stage {
         func path(ofCgroup id: UInt64) -> [UInt8]? { paths[id] }
     }
 
+    /// Nobody looks at what is held.
+    struct NoCensus: CensusSource {
+        func occupancy(of resource: Resource) -> Occupancy? { nil }
+    }
+
     /// Nobody has a name.
     struct NoOwners: OwnerSource {
         var version: UInt64 { 0 }
@@ -45,7 +50,7 @@ final class Stage {
         stream = EventStream(
             configuration,
             clock: Clock(utcOffsetNanoseconds: Int64.random(in: 0...1_900_000_000_000_000_000, using: &random)),
-            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions),
+            sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions, census: NoCensus()),
             report: { box.messages.append($0.message) })
         self.box = box
     }
