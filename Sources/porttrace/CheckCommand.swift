@@ -92,9 +92,9 @@ enum CheckCommand {
         }
         for movement in watch.movements where !all.contains(where: { $0.netnsID == movement.netnsID }) {
             var counters = NamespaceCounters(netnsID: movement.netnsID)
-            counters.moved.drop = movement.drop
-            counters.moved.insertFailed = movement.insertFailed
-            counters.moved.earlyDrop = movement.earlyDrop
+            counters.moved.drop = movement.drop ?? 0
+            counters.moved.insertFailed = movement.insertFailed ?? 0
+            counters.moved.earlyDrop = movement.earlyDrop ?? 0
             counters.moved.timeWaitOverflow = movement.twOverflow ?? 0
             all.append(counters)
         }

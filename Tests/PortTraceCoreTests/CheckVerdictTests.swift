@@ -144,6 +144,18 @@ import Testing
         Case(
             "small against its memory",
             full.with { $0.sample.facts.memory = 256 << 30 }, .failing, [.conntrackFull], "it can be larger"),
+        Case(
+            "a cloud's limit beside it",
+            full.with { $0.sample.facts.driverLimits = [("eth0", "conntrack_allowance_exceeded", 12)] }, .failing,
+            [.conntrackFull], "eth0 counts conntrack_allowance_exceeded, 12 more"),
+        Case(
+            "a table too large for a second look, beside a pod's that had one",
+            Node.tableFilling.with {
+                $0.sample.tables[0].namespace = Node.pod
+                $0.sample.tables[0].isHost = false
+                $0.sample.tables[0].table = Occupancy(
+                    Resource(.conntrack, in: Node.pod), used: 5, limit: 100_000, holders: [])
+            }, .warning, [.conntrackFull], "the conntrack table is filling (85,000 of 100,000"),
         // Figures that are missing.
         Case(
             "a socket's own range",

@@ -25,6 +25,8 @@ extension NodeSample {
         tables.removeAll { $0.translations.isEmpty && !concerns($0.table) }
         for index in tablesBefore.indices { tablesBefore[index].translations.removeAll { !concerns($0) } }
         tablesBefore.removeAll { $0.translations.isEmpty && !concerns($0.table) }
+        // What they count beyond the failures that have passed may be anybody's.
+        for index in counters.indices { counters[index].moved = NamespaceCounters.Values() }
     }
 }
 

@@ -19,6 +19,13 @@ extension NodeView {
         {
             sentences.append(growth)
         }
+        if trouble.resource.kind == .conntrack || trouble.resource.kind == .snat {
+            for limit in sample.facts.driverLimits where limit.moved > 0 {
+                sentences.append(
+                    "The network's own limit is reached too: \(limit.device) counts \(limit.counter), "
+                        + "\(Words.number(limit.moved)) more during the sample.")
+            }
+        }
         if let other = otherLimit(trouble) { sentences.append(other) }
         return sentences
     }

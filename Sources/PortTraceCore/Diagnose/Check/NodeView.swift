@@ -6,6 +6,8 @@ struct NodeView {
     private let namespaces: [UInt32: NamespaceCensus]
     private let namespacesBefore: [UInt32: NamespaceCensus]
     private let before: [Resource: Occupancy]
+    /// Each table's later look, or the only one.
+    private let tables: [TableCensus]
 
     init(_ sample: NodeSample, name: @escaping (HolderOwner) -> String) {
         self.sample = sample
@@ -19,6 +21,8 @@ struct NodeView {
             for translation in table.translations { before[translation.resource] = translation }
         }
         self.before = before
+        let again = Set(sample.tables.map(\.namespace.inode))
+        tables = sample.tables + sample.tablesBefore.filter { !again.contains($0.namespace.inode) }
     }
 
     private static func byInode(_ census: PortCensus?) -> [UInt32: NamespaceCensus] {
@@ -31,9 +35,7 @@ struct NodeView {
 
     /// The later look at the conntrack table of a namespace, else the earlier.
     func table(_ resource: Resource) -> TableCensus? {
-        let inode = resource.namespace.inode
-        return sample.tables.first { $0.namespace.inode == inode }
-            ?? sample.tablesBefore.first { $0.namespace.inode == inode }
+        tables.first { $0.namespace.inode == resource.namespace.inode }
     }
 
     func tableBefore(_ resource: Resource) -> TableCensus? {
@@ -46,8 +48,7 @@ struct NodeView {
 
     /// The host's own table, else the fullest.
     var mainTable: TableCensus? {
-        let tables = sample.tables.isEmpty ? sample.tablesBefore : sample.tables
-        return tables.first { $0.isHost } ?? tables.max { $0.table.used < $1.table.used }
+        tables.first { $0.isHost } ?? tables.max { $0.table.used < $1.table.used }
     }
 
     func place(of resource: Resource) -> SettingPlace {
@@ -74,7 +75,7 @@ struct NodeView {
             let limit = namespace.timeWaitLimit == 0 ? nil : UInt64(namespace.timeWaitLimit)
             all.append(Occupancy(resource, used: UInt64(namespace.timeWait), limit: limit, holders: []))
         }
-        for table in sample.tables.isEmpty ? sample.tablesBefore : sample.tables {
+        for table in tables {
             all.append(table.table)
             all.append(contentsOf: table.translations)
         }
