@@ -11,6 +11,9 @@ import Testing
         guard let locale else { return }
         let before = uselocale(locale)
         defer { uselocale(before) }
+        // Swift's Glibc module leaves it out.
+        guard let symbol = dlsym(nil, "wcwidth") else { return }
+        let wcwidth = unsafeBitCast(symbol, to: (@convention(c) (wchar_t) -> Int32).self)
         var (told, different) = (0, 0)
         for value in UInt32(0x20)...0x3_ffff {
             guard let scalar = Unicode.Scalar(value), scalar.properties.generalCategory != .control else { continue }

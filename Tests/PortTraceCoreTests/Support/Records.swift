@@ -242,6 +242,11 @@ final class Owners: OwnerSource {
     func place(of address: IPAddress) -> AddressPlace { addresses[address].map { .namespace($0) } ?? .unknown }
 }
 
+/// Nobody looks at what is held.
+struct NoCensus: CensusSource {
+    func occupancy(of resource: Resource) -> Occupancy? { nil }
+}
+
 /// What was asked about clashes.
 final class Questions: NATClashReader {
     private(set) var asked: [NATClash] = []
@@ -269,7 +274,8 @@ final class TestStream {
         let said = said
         stream = EventStream(
             .init(format: format, colour: colour, node: Array("node-1".utf8), each: each, filter: filter),
-            clock: .example, sources: .init(cgroupPaths: paths, owners: owners, clashes: questions),
+            clock: .example,
+            sources: .init(cgroupPaths: paths, owners: owners, clashes: questions, census: NoCensus()),
             addresses: addresses
         ) { said.messages.append($0.message) }
     }
