@@ -1,4 +1,5 @@
 internal import BPF
+internal import CLinux
 internal import CPortTraceWire
 internal import Glibc
 public import PortTraceCore

@@ -32,7 +32,7 @@ final class Terminal {
     /// - Parameter wantsColour: whether there may be colours.
     /// - Throws: ``TerminalError`` where there is no terminal, or one that cannot be drawn on.
     init(wantsColour: Bool) throws(TerminalError) {
-        guard isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else { throw .none }
+        guard isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else { throw .noTerminal }
         guard let type = getenv("TERM").map({ String(cString: $0) }), !type.isEmpty else { throw .untyped }
         self.type = type
         self.wantsColour = wantsColour
@@ -160,7 +160,7 @@ final class Terminal {
 /// Why there is no screen.
 public enum TerminalError: Error {
     /// Standard input or output is none.
-    case none
+    case noTerminal
     /// TERM is not set.
     case untyped
     /// Nobody knows that type.

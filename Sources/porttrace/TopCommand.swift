@@ -24,9 +24,10 @@ enum TopCommand {
     private static func display() throws -> TopDisplay {
         do {
             return try TopDisplay(wantsColour: Environment.allowsColour)
-        } catch TerminalError.none {
-            throw UsageError(message: "top needs a terminal as standard input and output, or -o ndjson")
-        } catch let error as TerminalError {
+        } catch {
+            if case .noTerminal = error {
+                throw UsageError(message: "top needs a terminal as standard input and output, or -o ndjson")
+            }
             throw ProbeError(error)
         }
     }
@@ -89,7 +90,7 @@ extension ProbeError {
     fileprivate init(_ error: TerminalError) {
         let hint = "try TERM=xterm-256color, or -o ndjson"
         switch error {
-        case .none: self.init("no terminal", hint: hint)
+        case .noTerminal: self.init("no terminal", hint: hint)
         case .untyped: self.init("TERM is not set: what the terminal can do is not known", hint: hint)
         case .unknown(let type): self.init("the terminal's type \(Self.quoted(type)) (TERM) is not known", hint: hint)
         case .unable(let type): self.init("a terminal of type \(Self.quoted(type)) cannot place its cursor", hint: hint)

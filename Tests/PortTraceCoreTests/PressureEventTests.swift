@@ -81,20 +81,7 @@ import Testing
         ("cgroup /other", "?"), ("pod checkout-*", "?"), ("namespace shop", "?"), ("dest 10.0.0.10 pod x", "-"),
     ])
     func filters(_ options: String, _ verdict: String) throws {
-        var filter = Filter()
-        let words = options.split(separator: " ")
-        for (option, list) in zip(words, words.dropFirst()) {
-            switch option {
-            case "kind": try filter.addTypes(parsing: list.utf8)
-            case "comm": try filter.addComms(parsing: list.utf8)
-            case "pid": try filter.addPIDs(parsing: list.utf8)
-            case "cgroup": try filter.addCgroups(parsing: list.utf8)
-            case "dest": try filter.addDestinations(parsing: list.utf8)
-            case "pod": try filter.addPods(parsing: list.utf8)
-            case "namespace": try filter.addNamespaces(parsing: list.utf8)
-            default: break
-            }
-        }
+        let filter = try Filter(options)
         let test = TestStream(.ndjson, filter: filter)
         test.stream.pressure(crossing(), at: 1)
         // By now nobody holds anything: it passes as the one before has.

@@ -4,43 +4,35 @@ import Testing
 @testable import PortTraceCore
 
 @Suite struct TopNodeTests {
-    private func rows(_ filter: (inout Filter) throws -> Void) rethrows -> [String] {
-        var options = Filter()
-        try filter(&options)
-        let source = ReplayedNode(filter: options)
+    private func rows(_ options: String) throws -> [String] {
+        let source = ReplayedNode(filter: try Filter(options))
         return source.picture(tick: 0).rows.map { row in
             "\(row.occupancy.resource.kind.rawValue) \(row.occupancy.used)"
         }
     }
 
-    @Test func everythingWithoutAFilter() throws {
-        #expect(
-            rows { _ in } == [
-                "snat 58", "bind_ports 190", "conntrack 205000", "ports 150", "ports 9000", "time_wait 20113",
-                "conntrack 310",
-                "bind_ports 0",
-            ])
-    }
-
     /// One holder is enough; what nobody is known to hold may be anybody's, and does not pass.
-    @Test func filters() throws {
-        #expect(
-            try rows { try $0.addPods(parsing: "shop/worker-*".utf8) } == [
-                "conntrack 205000", "ports 150", "time_wait 20113",
-            ])
-        #expect(try rows { try $0.addNamespaces(parsing: "evil".utf8) } == ["bind_ports 190"])
-        #expect(try rows { try $0.addComms(parsing: "nginx".utf8) }.count == 4)
-        #expect(try rows { try $0.addPIDs(parsing: "666".utf8) } == ["bind_ports 190"])
-        #expect(
-            try rows { try $0.addCgroups(parsing: "/system.slice".utf8) } == ["conntrack 205000", "ports 9000"])
-        #expect(try rows { try $0.addDestinations(parsing: "203.0.113.0/24".utf8) } == ["snat 58"])
-        #expect(try rows { try $0.addTypes(parsing: "snat_exhausted,bind_exhausted".utf8) }.count == 3)
-        // Both must be true of the same holder.
-        #expect(
-            try rows {
-                try $0.addComms(parsing: "nginx".utf8)
-                try $0.addPods(parsing: "worker-*".utf8)
-            } == [])
+    @Test(
+        arguments: [
+            (
+                "",
+                [
+                    "snat 58", "bind_ports 190", "conntrack 205000", "ports 150", "ports 9000", "time_wait 20113",
+                    "conntrack 310", "bind_ports 0",
+                ]
+            ),
+            ("pod shop/worker-*", ["conntrack 205000", "ports 150", "time_wait 20113"]),
+            ("namespace evil", ["bind_ports 190"]),
+            ("comm nginx", ["snat 58", "conntrack 205000", "ports 150", "time_wait 20113"]),
+            ("pid 666", ["bind_ports 190"]),
+            ("cgroup /system.slice", ["conntrack 205000", "ports 9000"]),
+            ("dest 203.0.113.0/24", ["snat 58"]),
+            ("kind snat_exhausted,bind_exhausted", ["snat 58", "bind_ports 190", "bind_ports 0"]),
+            // Both must be true of the same holder.
+            ("comm nginx pod worker-*", []),
+        ] as [(String, [String])])
+    func filters(_ options: String, _ left: [String]) throws {
+        #expect(try rows(options) == left)
     }
 
     @Test func failuresComeFirstAndAreCountedByTheSecond() throws {
