@@ -31,6 +31,12 @@ GUEST_COUNT ?= 500
 # Packets refused in a scenario of Tests/kernel/conntrack, whose default is 5,000.
 NATIVE_PACKETS ?= 500
 GUEST_PACKETS ?= 300
+# Connections closed in a scenario of Tests/kernel/timewait, whose default is 20,000.
+NATIVE_CLOSES ?= 5000
+GUEST_CLOSES ?= 1000
+# Sockets held under load in Tests/kernel/census.
+NATIVE_SOCKETS ?= 2000
+GUEST_SOCKETS ?= 500
 # The oldest and the newest kernel for the cases of Tests/kernel/robustness and Tests/kernel/conntrack; the other
 # exactness tests run on all.
 ROBUSTNESS_KERNELS ?= bullseye,trixie-backports
@@ -45,8 +51,10 @@ test: build
 	Tests/kernel/track/selftest.py
 	@if scripts/can-load-bpf; then \
 		set -ex; Tests/kernel/run --count $(NATIVE_COUNT); Tests/kernel/conntrack --count $(NATIVE_PACKETS); \
+		Tests/kernel/timewait --count $(NATIVE_CLOSES); \
+		$(SWIFT) build -c release --product census-ports; Tests/kernel/census --count $(NATIVE_SOCKETS); \
 		Tests/kernel/robustness; \
-	else echo 'Tests/kernel/run, conntrack and robustness: SKIPPED, see above'; fi
+	else echo 'Tests/kernel/run, conntrack, timewait, census and robustness: SKIPPED, see above'; fi
 
 ## test-kernels: the same tests inside Debian's kernels, each in a virtual machine
 test-kernels: build
@@ -57,6 +65,9 @@ test-kernels: build
 		--count $(GUEST_PACKETS) --skip midway
 	Tests/kernel/matrix --program conntrack --kernels $(CONNTRACK_KERNELS) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
+	Tests/kernel/matrix --program timewait --modes auto,tracepoint -- --count $(GUEST_CLOSES)
+	$(SWIFT) build -c release --product census-ports
+	Tests/kernel/matrix --program census --modes auto --at-once 1 --cpus 1 -- --count $(GUEST_SOCKETS)
 	Tests/kernel/robustness --kernels $(ROBUSTNESS_KERNELS) --scale 0.01
 
 ## test-pods: real pods, containers and units by their names: on this kernel, and in guests with and without systemd

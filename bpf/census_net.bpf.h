@@ -132,7 +132,7 @@ static __always_inline void fill_limits(struct pt_census_net *row, struct net *n
 	row->tw_reuse = BPF_CORE_READ(ours, ipv4.sysctl_tcp_tw_reuse);
 	row->timestamps = BPF_CORE_READ(ours, ipv4.sysctl_tcp_timestamps);
 	if (!bpf_core_field_exists(net->ipv4.tcp_death_row.sysctl_max_tw_buckets))
-		return; /* v5.18 to v6.0: the row is elsewhere (fbb8295248e1) */
+		return; /* v5.18 to v6.0, not tried: fbb8295248e1 ("tcp: allocate tcp_death_row outside of struct netns_ipv4") */
 	row->tells_tw = 1;
 	row->tw_limit = BPF_CORE_READ(net, ipv4.tcp_death_row.sysctl_max_tw_buckets);
 	if (bpf_core_field_exists(count->ipv4.tcp_death_row.tw_count))

@@ -1,6 +1,6 @@
 /*
  * One failure into the maps: record() counts it exactly and, when it is the first of its key in this
- * interval, or a change of state, sends a sample. User space picks up in PortTraceProbes/FailureRecords.swift.
+ * interval, sends a sample. A change of state that the ring takes is nowhere else, so that many leave the maps to failures. User space picks up in PortTraceProbes/FailureRecords.swift.
  */
 #ifndef PT_RECORD_BPF_H
 #define PT_RECORD_BPF_H
@@ -47,7 +47,13 @@ static __always_inline void record(struct pt_key *key, const struct pt_detail *d
 
 	u64 now = bpf_ktime_get_ns();
 	u32 generation = *(volatile u32 *)&control->generation, half = generation & 1;
-	bool fresh = false, each = control->each || key->kind == PT_KIND_TCP_STATE;
+	bool fresh = false, each = control->each, is_state = key->kind == PT_KIND_TCP_STATE;
+
+	if (is_state) {
+		if (send_sample(key, detail, now, generation))
+			return;
+		__sync_fetch_and_add(&control->ring_lost, 1);
+	}
 	struct pt_key folded = {
 		.cgroup_id = key->cgroup_id,
 		.netns_id = key->netns_id,
@@ -79,7 +85,7 @@ static __always_inline void record(struct pt_key *key, const struct pt_detail *d
 	}
 	__sync_fetch_and_add(&count->count, 1);
 	__sync_fetch_and_add(&control->recorded, 1);
-	if (fresh || each) {
+	if ((fresh || each) && !is_state) {
 		/* With --each the ring has all of the failure, also where its key was folded. */
 		if (send_sample(each ? key : counted, detail, now, generation)) {
 			__sync_fetch_and_add(&count->sampled, 1);

@@ -55,7 +55,8 @@ public enum Kernel {
         return name.withCString { name in
             for id in 1..<btf__type_cnt(types) {
                 // kind << 24 | number of members (linux/btf.h); the members of an enumeration follow it.
-                guard let type = btf__type_by_id(types, id), type.pointee.info >> 24 & 0x1f == UInt32(BTF_KIND_ENUM) else {
+                guard let type = btf__type_by_id(types, id), type.pointee.info >> 24 & 0x1f == UInt32(BTF_KIND_ENUM)
+                else {
                     continue
                 }
                 let members = UnsafeRawPointer(type + 1).assumingMemoryBound(to: btf_enum.self)

@@ -128,9 +128,9 @@ enum NamespaceMounts {
     static func mount(line: some Collection<UInt8>) -> (inode: UInt32, point: String)? {
         let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 5)
         // id, parent, device, root, mount point; the root of an nsfs mount is its namespace.
-        guard fields.count == 6, fields[3].starts(with: "net:[".utf8),
-            let inode = UInt32(String(decoding: fields[3].dropFirst(5).prefix { $0 != UInt8(ascii: "]") }, as: UTF8.self))
-        else { return nil }
+        guard fields.count == 6, fields[3].starts(with: "net:[".utf8) else { return nil }
+        let digits = fields[3].dropFirst(5).prefix { $0 != UInt8(ascii: "]") }
+        guard let inode = UInt32(String(decoding: digits, as: UTF8.self)) else { return nil }
         return (inode, unescaped(fields[4]))
     }
 

@@ -135,7 +135,10 @@ extension Hook {
         case (.timeWait, .rawTracepoint): [Part(program: "time_wait_raw_tp", points: [.section])] + Self.audit
         case (.timeWait, .tracepoint): [Part(program: "time_wait_tp", points: [.section])] + Self.audit
         case (.states, .fexit):
-            [Part(program: "states_raw_tp", points: [.section]), Part(program: "states_end_fentry", points: [.section])]
+            [
+                Part(program: "states_raw_tp", points: [.section]),
+                Part(program: "states_end_fentry", points: [.section]),
+            ]
         case (.states, .kprobe):
             [
                 Part(program: "states_tp", points: [.section]),

@@ -6,8 +6,8 @@ public import PortTraceCore
 
 /// The reading side of bpf/census.bpf.h: lets the kernel walk its tables of sockets, and takes the sums.
 ///
-/// The walk runs on this thread, in runs of about 100 µs, as the kernel does not preempt one; the thread may be
-/// switched away between them.
+/// The walk runs on this thread, in runs of some 100 µs, as the kernel does not preempt one; the thread may be switched
+/// away between them. It must be the thread of ``ConntrackAudit``: both go over the namespaces by one place.
 public final class PortCensusReader {
     /// The programs that are run from here.
     enum Program: String, CaseIterable {
@@ -48,7 +48,7 @@ public final class PortCensusReader {
     /// Takes a census. It takes some milliseconds, and about 0.3 µs for each socket.
     ///
     /// - Parameters:
-    ///   - processes: Whether an owner's processes are told apart, where they are known.
+    ///   - processes: Whether an owner's processes are told apart where they are known: of TIME_WAIT sockets.
     ///   - isOnePods: Whether a namespace that has these owners' sockets is one pod's alone.
     /// - Throws: ``ProbeError`` where the kernel refuses a call.
     public func take(
@@ -161,6 +161,7 @@ public final class PortCensusReader {
         if !isComplete { gaps.append("some network namespaces: others went while their list was read") }
         add(state.lost_nets, "network namespaces: there are too many")
         add(state.lost_tables, "tables of network namespaces that have their own: there are too many")
+        add(state.strange, "sockets whose network namespace could not be read")
         add(state.moved, "chains of sockets that changed whenever they were read")
         add(state.long_chains, "chains of sockets that are too long to be read to their end")
         add(state.crowded, "UDP sockets whose ports may be counted twice: too many share a place of the table")

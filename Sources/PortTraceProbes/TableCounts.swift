@@ -93,7 +93,8 @@ struct TableCounts {
         let claimed = total { Self.difference($0.last.early_drop, $0.base.early_drop) }
         return ConntrackMovement(
             netnsID: netnsID, drop: moved(\.drop), insertFailed: moved(\.insert_failed),
-            earlyDrop: UInt64(max(evicted, claimed, 0)), timeWaitOverflow: moved(\.tw_overflow), notOurs: values.reduce(0) { $0 + UInt64($1.not_ours) })
+            earlyDrop: UInt64(max(evicted, claimed, 0)), timeWaitOverflow: moved(\.tw_overflow),
+            notOurs: values.reduce(0) { $0 + UInt64($1.not_ours) })
     }
 
     private func sum(_ isFinal: Bool, _ counter: KeyPath<pt_counters, UInt32>) -> UInt64 {

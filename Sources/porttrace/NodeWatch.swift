@@ -182,7 +182,7 @@ final class NodeWatch {
         }
         let unclaimed = last ? [] : try session.conntrack?.flush() ?? []
         var flushed: UInt32?
-        if last || session.records.hasCounts || !unclaimed.isEmpty || stream.awaitsAnswers {
+        if last || session.records.hasCounts || !unclaimed.isEmpty || stream.awaitsAnswers || stream.awaitsFlush {
             let generation = try session.records.switchGeneration()
             // All samples of that generation are in the ring by now; with --each more come all the time.
             var most = session.records.sampleCapacity

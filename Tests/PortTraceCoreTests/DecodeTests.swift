@@ -76,7 +76,7 @@ import Testing
         #expect(throws: DecodeError.count(.max, sampled: 501)) { try row(pt_key.example.bytes, value.bytes) }
     }
 
-    @Test(arguments: [0, 8, 9, 128, 255] as [UInt8])
+    @Test(arguments: [0, 10, 11, 128, 255] as [UInt8])
     func unknownKind(_ kind: UInt8) {
         var sample = pt_sample.example
         sample.key.kind = kind

@@ -158,8 +158,9 @@ import Testing
         #expect(
             test.takeLines() == [
                 #"{"schema":1,"timestamp":"1970-01-01T00:00:00.000000000Z","node":"node-1","type":"summary","detail":{"#
-                    + #""totals":{"connect_exhausted":500,"connect_conflict":0,"bind_exhausted":0,"conntrack_table_full":0,"#
-                    + #""conntrack_evicted":0,"snat_exhausted":0,"conntrack_insert_failed":0},"exact":true,"#
+                    + #""totals":{"connect_exhausted":500,"connect_conflict":0,"bind_exhausted":0,"time_wait_overflow":0,"#
+                    + #""conntrack_table_full":0,"conntrack_evicted":0,"snat_exhausted":0,"#
+                    + #""conntrack_insert_failed":0,"tcp_state":0},"exact":true,"#
                     + #""lost":{"ring":0,"missed_runs":0},"probes":{},"#
                     + #""undecided":{"connect_exhausted":499,"bind_exhausted":2},"kernel":[]}}"#
             ])
@@ -257,7 +258,7 @@ import Testing
         for format in [OutputFormat.text, .ndjson] {
             let test = TestStream(format)
             var sample = pt_sample.example
-            sample.key.kind = 9
+            sample.key.kind = 10
             test.sample(sample)
             test.row(sample.key, .example, generation: 7)
             [1, 2].withUnsafeBytes { test.stream.sample($0) }
@@ -265,7 +266,7 @@ import Testing
             #expect(test.take() == "")
             test.stream.finish(facts, at: 0)
             #expect(test.messages.count == 2)
-            #expect(test.messages[0].hasPrefix("a sample record of the kernel's could not be read (unknown kind 9)"))
+            #expect(test.messages[0].hasPrefix("a sample record of the kernel's could not be read (unknown kind 10)"))
             #expect(test.messages[1] == "3 records of the kernel's could not be read in all")
             let end = test.take()
             #expect(end.contains(format == .text ? "not exact: records that could not be read: 3" : #""exact":false"#))

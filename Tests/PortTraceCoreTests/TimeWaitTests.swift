@@ -44,7 +44,9 @@ import Testing
         let socket =
             #""count":1,"proto":"tcp","family":"ipv4","netns_id":4026531840,"#
             + #""cgroup":{"id":1234,"path":"/checkout/worker"},"#
-        let ends = #""src":{"addr":"10.0.0.5","port":40000},"dst":{"addr":"10.0.0.9","port":8080},"attribution":"socket","#
+        let ends =
+            #""src":{"addr":"10.0.0.5","port":40000},"dst":{"addr":"10.0.0.9","port":8080},"#
+            + #""attribution":"socket","#
         #expect(
             test.takeLines() == [
                 start + #""time_wait_overflow","cause":"tw_buckets","# + socket
@@ -63,11 +65,11 @@ import Testing
         test.sample(waiting)
         #expect(
             test.takeLines() == [
-                "14:03:07.512  TIME_WAIT full         1  nginx[4711] /checkout/worker  10.0.0.5:40000 → 10.0.0.9:8080"
+                "14:03:07.512  TIME_WAIT full         1  nginx[4711] /checkout/worker  10.0.0.5:40000  → 10.0.0.9:8080"
                     + "        tcp closed without TIME_WAIT: tcp_max_tw_buckets reached (max 50)",
-                "14:03:07.512  TCP state              1  nginx[4711] /checkout/worker  10.0.0.5:40000 → 10.0.0.9:8080"
+                "14:03:07.512  TCP state              1  nginx[4711] /checkout/worker  10.0.0.5:40000  → 10.0.0.9:8080"
                     + "        tcp ESTABLISHED → FIN_WAIT1",
-                "14:03:07.512  TCP state              1  /checkout/worker              10.0.0.5:40000 → 10.0.0.9:8080"
+                "14:03:07.512  TCP state              1  /checkout/worker              10.0.0.5:40000  → 10.0.0.9:8080"
                     + "        tcp FIN_WAIT2 → TIME_WAIT",
             ])
     }

@@ -71,8 +71,8 @@ struct NodeFactsTests {
     @Test(
         arguments: [
             ("0::/user.slice/session-4.scope\n", false), ("0::/\n", false),
-            ("12:pids:/x\n0::/kubepods/pod8f7c4b1e-0d3a-4a55-9d55-0a4c57a1d001/" + String(repeating: "a", count: 64), true),
-            ("0::/system.slice/docker-\(String(repeating: "b", count: 64)).scope\n", true),
+            ("12:pids:/x\n0::/kubepods/pod8f7c4b1e-0d3a-4a55-9d55-0a4c57a1d001/\(containerID(1))\n", true),
+            ("0::/system.slice/docker-\(containerID(2)).scope\n", true),
         ] as [(String, Bool)])
     func containersCgroup(_ content: String, isIn: Bool) {
         tree.write("cgroup", content)

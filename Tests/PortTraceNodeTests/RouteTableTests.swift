@@ -18,7 +18,9 @@ struct RouteReplyTests {
         #expect(try Self.way("08000900 00000000") == .elsewhere)  // RTA_MULTIPATH
         #expect(try Self.way(device, type: "02") == .elsewhere)  // the namespace's own
         #expect(throws: NetlinkError.malformed) { try Self.way("06000400 0500") }
-        #expect(throws: NetlinkError.malformed) { try [UInt8](repeating: 0, count: 11).withUnsafeBytes { try RouteReply.way($0) } }
+        #expect(throws: NetlinkError.malformed) {
+            try bytes("02200000 fe000001 000000").withUnsafeBytes { try RouteReply.way($0) }
+        }
     }
 
     private static func device(_ attributes: String) throws -> RouteTable.Device {
@@ -75,9 +77,7 @@ struct RouteTableTests {
             \(node) route add blackhole 10.88.1.0/24
             \(node) route add unreachable 10.88.2.0/24
             \(node) route add 10.88.3.0/24 via 198.51.100.2
-            \(node) link add dummy0 type dummy
-            \(node) link set dummy0 up
-            \(node) route add 10.88.4.0/24 dev dummy0
+            \(node) route add 10.88.4.0/24 dev lo
             \(node) route add blackhole 2001:db8:9::/64
             \(node) neigh replace 192.0.2.7 lladdr 02:00:00:00:00:07 dev in nud reachable
             \(node) neigh replace 192.0.2.8 lladdr 02:00:00:00:00:08 dev in nud stale

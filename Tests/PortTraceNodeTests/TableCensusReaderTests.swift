@@ -104,17 +104,20 @@ struct TableCensusReaderTests {
 
     /// What is somebody's by the time that the answer is taken is not stale.
     @Test func staleAddressesAreConfirmed() throws {
-        try lab.send(from: 1_001...1_004, to: "203.0.113.9", port: 53)
+        try lab.send(from: 1_001...1_004, to: "198.51.100.77", port: 53)
         var addresses = NodeAddresses(isComplete: true)
         addresses.insert(IPAddress(ipv4: 0xc000_0263), .namespace(NamespaceIdentity(inode: 5, mix: 5)))
         let table = UsedTable(namespace: NamespaceIdentity(inode: lab.netnsID, mix: 1), isHost: false, entries: 4)
         let question = TableCensusReader.Question(used: UsedTables(tables: [table]), addresses: addresses)
         try Shell.run(
             "ip -n \(lab.nodePath.split(separator: "/").last ?? "") neigh replace 192.0.2.2 dev in nud failed")
-        try lab.run(in: "node", "nft add rule inet lab zones udp dport 53 accept")
-        _ = try #require(reader.answer(to: question))
-        let now = reader.answer(to: question, addressesNow: nil)
-        #expect(now?.tables.first?.stale == [])
+        let answer = try #require(reader.answer(to: question))
+        let stale = try #require(answer.tables.first?.stale)
+        #expect(stale.map(\.address) == [NATLab.clientAddress])
+        #expect(stale.map(\.count) == [4])
+        #expect(reader.answer(to: question, addressesNow: nil)?.tables.first?.stale == [])
+        addresses.insert(NATLab.clientAddress, .host)
+        #expect(reader.answer(to: question, addressesNow: addresses)?.tables.first?.stale == [])
     }
 }
 

@@ -161,6 +161,20 @@ def stream(results):
                str(result["bytes_per_event"])]  # fmt: skip
 
 
+def ports(results):
+    for result in of(results, "ports"):
+        yield [release(result), f"{result['sockets']:,}", str(result["namespaces"]), f"{result['census_s'] * 1e3:.1f}",
+               f"{result['census_cpu_s'] * 1e3:.1f}", f"{result['ss_s'] * 1e3:.0f}", f"{result['ratio']:.1f}",
+               f"{result['empty_s'] * 1e3:.1f}", f"{result['most_resident_kib'] * 1024 / 1e6:.2f}"]  # fmt: skip
+
+
+def entries(results):
+    for result in of(results, "entries"):
+        listed = f"{result['listed_cpu_s']:.2f}", f"{result['listed_s']:.2f}"
+        yield [release(result), f"{result['entries']:,}", f"{result['cpu_s']:.2f}", *listed,
+               ratio(result["listed_cpu_s"], result["cpu_s"]), f"{result['resident_kib'] * 1024 / 1e6:.2f} MB"]  # fmt: skip
+
+
 def small(results):
     for result in of(results, "size"):
         yield ["binary, static and stripped", f"{result['bytes'] / 1e6:.2f} MB"]
@@ -174,6 +188,11 @@ def small(results):
 
 
 TABLES = (
+    (
+        "A conntrack table added up, beside conntrack -L | awk with the same sums (medians; seconds)",
+        ("kernel", "entries", "CPU", "CPU of conntrack -L", "elapsed", "ratio of CPU", "resident"),
+        entries,
+    ),
     (
         "Instructions of one connect, accept and close that works (loopback; medians, -icount)",
         ["kernel", "attached", "tier", "instructions", "added", "to bpftrace's same"],
@@ -215,6 +234,11 @@ TABLES = (
         "Record to NDJSON on one core (peers: 0.35)",
         ["record", "million events/s", "least to most", "GB/s", "bytes/event"],
         stream,
+    ),
+    (
+        "The census of ports, ms, beside ss -Htan in each namespace (medians, native)",
+        ["kernel", "sockets", "namespaces", "census", "its CPU", "ss", "ss to it", "without sockets", "resident, MB"],
+        ports,
     ),
     ("Small", ["what", "how much"], small),
 )

@@ -61,7 +61,7 @@ struct pt_conntrack {
 	unsigned int broken;		/* walks that met a namespace in its end */
 	unsigned long long entries;	/* in the tables met by this walk of addresses, where the kernel tells */
 	unsigned long long users;	/* namespaces met by it whose packets conntrack looks at */
-	unsigned int listed;		/* tables with entries that it has met; the first PT_USED_TABLES are in pt_used */
+	unsigned int listed; /* tables with entries that it has met; the first PT_USED_TABLES are in pt_used */
 	unsigned int padding;
 
 	/* Failures of namespaces that pt_tables had no room for, or of CPUs not watched from the attach on, at most. */

@@ -44,7 +44,7 @@ enum pt_kind {
 	 */
 	PT_KIND_SNAT_CLASH = 7,
 	PT_KIND_TIME_WAIT_OVERFLOW = 8,
-	PT_KIND_TCP_STATE = 9, /* no failure: a TCP socket's change of state, each sampled */
+	PT_KIND_TCP_STATE = 9, /* no failure: a TCP socket's change of state, in the ring or counted, never both */
 	PT_KIND_END,	       /* first value that is no kind */
 };
 

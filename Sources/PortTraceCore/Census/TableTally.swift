@@ -104,8 +104,9 @@ public final class TableTally {
             _ = shares.update(GroupCounts.Key(rest: UInt64(translation) << 32 | UInt64(opener))) { $0.count += 1 }
         }
         if natPort != entry.sourcePort {
-            ranges?.note(natPort, of: .init(
-                namespace: census.namespace, address: entry.replyDestination, proto: entry.proto))
+            let source = NATRanges.Source(
+                namespace: census.namespace, address: entry.replyDestination, proto: entry.proto)
+            ranges?.note(natPort, of: source)
         }
     }
 

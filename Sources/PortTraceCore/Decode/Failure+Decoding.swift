@@ -82,7 +82,8 @@ extension Failure {
             }
             if type == .timeWaitOverflow { limit = detail.limit }
             if type == .tcpState {
-                guard let old = TCPState(rawValue: key.states >> 4), let new = TCPState(rawValue: key.states & 15) else {
+                guard let old = TCPState(rawValue: key.states >> 4), let new = TCPState(rawValue: key.states & 15)
+                else {
                     throw .states(key.states)
                 }
                 change = TCPStateChange(old: old, new: new)

@@ -36,7 +36,8 @@ extension DestinationPattern {
         guard let network else { return }
         let all = IPAddress(ipv6High: .max, low: .max).masked(to: network.length)
         let (high, low) =
-            network.address.family == .ipv4 ? (network.address.low << 32, 0) : (network.address.high, network.address.low)
+            network.address.family == .ipv4
+            ? (network.address.low << 32, 0) : (network.address.high, network.address.low)
         bytes.storeBytes(of: high.bigEndian, as: UInt64.self)
         bytes.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
         bytes.storeBytes(of: all.high.bigEndian, toByteOffset: 16, as: UInt64.self)

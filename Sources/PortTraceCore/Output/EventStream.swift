@@ -71,9 +71,10 @@ public final class EventStream {
         }
         names.nameByAddress(&sample.failure)
         if sample.failure.isClash { return clash(sample) }
+        // No row counts a change of state that the ring has.
+        if sample.failure.type == .tcpState { return change(sample) }
         if format == .text, !text.takesSample(sample) { return }
         let owner = names.owner(of: sample.failure)
-        if sample.failure.change != nil, owner.verdict == .reject { rejected?(sample.failure.cgroupID) }
         let verdict = filter.evaluate(sample.failure, as: sample.failure.type, owner: owner.verdict)
         if verdict == .undecided { warnOfUndecided(sample.failure.type) }
 
@@ -95,6 +96,18 @@ public final class EventStream {
             count(1, of: sample.failure.type, verdict)
             text.append(sample, at: time, names: &names, to: &output)
         }
+    }
+
+    /// Takes a sample of a change of state.
+    private func change(_ sample: Sample) {
+        let owner = names.owner(of: sample.failure).verdict
+        if owner == .reject { rejected?(sample.failure.cgroupID) }
+        guard format == .text, text.hasRoom, filter.evaluate(sample.failure, as: .tcpState, owner: owner) == .pass
+        else {
+            return show(sample.failure, count: 1, first: sample.time, last: 0)
+        }
+        count(1, of: .tcpState, .pass)
+        text.append(sample, at: clock.utc(monotonic: sample.time), names: &names, to: &output)
     }
 
     /// Takes a row of a retired count map.
@@ -232,6 +245,9 @@ public final class EventStream {
 
     /// Whether lines wait for an answer.
     public var awaitsAnswers: Bool { !clashes.isEmpty }
+
+    /// Whether lines wait for the end of a flush.
+    public var awaitsFlush: Bool { text.hasLines }
 
     /// Takes a sample of a clash. In text it only asks: the row carries the count.
     private func clash(_ sample: Sample) {

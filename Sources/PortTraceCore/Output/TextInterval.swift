@@ -31,6 +31,8 @@ struct TextInterval {
     private var restDestinations: Set<UInt64> = []
     private var shownDestinations: [UInt64] = []
 
+    var isEmpty: Bool { candidates.isEmpty && rest.isEmpty }
+
     /// Remembers that a line has shown a destination.
     mutating func insertShown(_ failure: Failure) {
         if let hash = destinationHash(failure) { shownDestinations.append(hash) }

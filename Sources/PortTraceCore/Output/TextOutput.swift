@@ -21,11 +21,18 @@ struct TextOutput {
         layout = TextLayout(colour: colour)
     }
 
+    /// Whether a sample may still have a line in this interval.
+    var hasRoom: Bool {
+        // Room is kept for a line for each type's rest, for each sort of loss and for crossings.
+        linesShown < (each ? TextInterval.mostLines - EventType.failures.count - 3 : TextOutput.mostSamples)
+    }
+
+    /// Whether anything waits for the interval's end.
+    var hasLines: Bool { linesShown > 0 || !interval.isEmpty }
+
     /// Whether a sample may still have a line in this interval; if not, its row counts it.
     mutating func takesSample(_ sample: Sample) -> Bool {
-        // Room is kept for a line for each type's rest and for each sort of loss.
-        let most = each ? TextInterval.mostLines - EventType.failures.count - 3 : TextOutput.mostSamples
-        if linesShown < most { return true }
+        if hasRoom { return true }
         insertTime(of: sample)
         return false
     }
@@ -44,7 +51,8 @@ struct TextOutput {
             sample.failure, count: 1, at: time, owner: names.owner(of: sample.failure), destination: destination,
             holders: names.holders(of: sample.failure, at: sample.time).text, to: &output)
         linesShown += 1
-        printed.insert(sample)
+        // No row counts a change of state that was sampled.
+        if sample.failure.type != .tcpState { printed.insert(sample) }
         interval.insertShown(sample.failure)
         table.insert(sample.failure, count: 1, destination: destination)
     }

@@ -70,7 +70,8 @@ final class ConntrackTable {
         var isRefused = false
         do throws(NetlinkError) {
             try exchange(
-                ConntrackRequest.filterProbe(sequence: sequence), sequence: sequence, isOver: isOver) { _ in }
+                ConntrackRequest.filterProbe(sequence: sequence), sequence: sequence, isOver: isOver
+            ) { _ in }
         } catch {
             guard error == .system(EINVAL) else { throw error }
             isRefused = true

@@ -62,7 +62,7 @@ final class NetlinkSocket {
     ///   - take: Takes a datagram, and says whether it was the answer's last.
     /// - Throws: ``NetlinkError``; the socket cannot be used after it, unless `take` has thrown the kernel's refusal.
     func exchange(
-        _ request: [UInt8], chunk: Int = bufferSize, isOver: () -> Bool,
+        _ request: [UInt8], chunk: Int = bufferSize, isOver: () -> Bool = { false },
         _ take: (UnsafeRawBufferPointer, inout Bool) throws(NetlinkError) -> Void
     ) throws(NetlinkError) {
         guard send(socket, request, request.count, 0) == request.count else { throw .system(errno) }

@@ -62,7 +62,7 @@ final class RouteTable {
         let sequence = socket.nextSequence()
         var way = Way.elsewhere
         do throws(NetlinkError) {
-            try socket.exchange(RouteRequest.route(to: address, sequence: sequence), isOver: { false }) {
+            try socket.exchange(RouteRequest.route(to: address, sequence: sequence)) {
                 received, isComplete throws(NetlinkError) in
                 try RouteReply.forEach(in: received, sequence: sequence, RTM_NEWROUTE, isComplete: &isComplete) {
                     payload throws(NetlinkError) in way = try RouteReply.way(payload)
@@ -81,7 +81,7 @@ final class RouteTable {
         if let known { return known }
         let sequence = socket.nextSequence()
         var devices: [Device] = []
-        try socket.exchange(RouteRequest.devices(sequence: sequence), isOver: { false }) {
+        try socket.exchange(RouteRequest.devices(sequence: sequence)) {
             received, isComplete throws(NetlinkError) in
             try RouteReply.forEach(in: received, sequence: sequence, RTM_NEWLINK, isComplete: &isComplete) {
                 payload throws(NetlinkError) in devices.append(try RouteReply.device(payload))
@@ -96,7 +96,7 @@ final class RouteTable {
         let sequence = socket.nextSequence()
         var isAlive = false
         do throws(NetlinkError) {
-            try socket.exchange(RouteRequest.neighbour(address, on: index, sequence: sequence), isOver: { false }) {
+            try socket.exchange(RouteRequest.neighbour(address, on: index, sequence: sequence)) {
                 received, isComplete throws(NetlinkError) in
                 try RouteReply.forEach(in: received, sequence: sequence, RTM_NEWNEIGH, isComplete: &isComplete) {
                     payload throws(NetlinkError) in isAlive = try RouteReply.isAlive(payload)

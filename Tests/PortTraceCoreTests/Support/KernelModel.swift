@@ -39,7 +39,12 @@ struct KernelModel {
     mutating func record(_ key: pt_key, _ detail: pt_detail, at time: UInt64) {
         truth[key.kind, default: 0] += 1
         let half = Int(generation & 1)
-        let each = each || key.kind == UInt8(PT_KIND_TCP_STATE.rawValue)
+        let isState = key.kind == UInt8(PT_KIND_TCP_STATE.rawValue)
+        if isState, ring.count < ringSize {
+            ring.append(pt_sample(key: key, detail: detail, time_ns: time, generation: generation, unused: 0))
+            return
+        }
+        ringLost += isState ? 1 : 0
         func count(
             _ counted: pt_key, in map: inout [Key: pt_count], most: Int,
             _ model: inout (ring: [pt_sample], lost: UInt64)
@@ -55,7 +60,7 @@ struct KernelModel {
             var value = map[Key(key: counted)] ?? pt_count()
             value.count += 1
             defer { map[Key(key: counted)] = value }
-            if each || (fresh && counted.flags & UInt8(PT_FLAG_OTHER.rawValue) == 0) {
+            if !isState, each || (fresh && counted.flags & UInt8(PT_FLAG_OTHER.rawValue) == 0) {
                 if model.ring.count < ringSize {
                     var sample = pt_sample()
                     sample.key = each ? key : counted

@@ -242,11 +242,6 @@ final class Owners: OwnerSource {
     func place(of address: IPAddress) -> AddressPlace { addresses[address].map { .namespace($0) } ?? .unknown }
 }
 
-/// Nobody looks at what is held.
-struct NoCensus: CensusSource {
-    func occupancy(of resource: Resource) -> Occupancy? { nil }
-}
-
 /// What was asked about clashes.
 final class Questions: NATClashReader {
     private(set) var asked: [NATClash] = []
@@ -260,6 +255,17 @@ final class Questions: NATClashReader {
     }
 }
 
+/// What is held, by resource, and how often that was asked.
+final class Census: CensusSource {
+    var occupancies: [Occupancy] = []
+    private(set) var asked = 0
+
+    func occupancy(of resource: Resource) -> Occupancy? {
+        asked += 1
+        return occupancies.first { $0.resource == resource }
+    }
+}
+
 /// A stream and what it said.
 final class TestStream {
     let stream: EventStream
@@ -268,14 +274,14 @@ final class TestStream {
     private let said = Said()
 
     init(
-        _ format: OutputFormat, each: Bool = false, colour: Bool = false, filter: Filter = Filter(),
-        paths: Paths = Paths(), owners: Owners = Owners(), addresses: NamedAddresses = NamedAddresses()
+        _ format: OutputFormat?, each: Bool = false, colour: Bool = false, filter: Filter = Filter(),
+        paths: Paths = Paths(), owners: Owners = Owners(), addresses: NamedAddresses = NamedAddresses(),
+        census: Census = Census()
     ) {
         let said = said
         stream = EventStream(
             .init(format: format, colour: colour, node: Array("node-1".utf8), each: each, filter: filter),
-            clock: .example,
-            sources: .init(cgroupPaths: paths, owners: owners, clashes: questions, census: NoCensus()),
+            clock: .example, sources: .init(cgroupPaths: paths, owners: owners, clashes: questions, census: census),
             addresses: addresses
         ) { said.messages.append($0.message) }
     }

@@ -12,6 +12,10 @@ private struct Paths: CgroupPathSource {
 }
 
 /// Each container has its names.
+private struct NoCensus: CensusSource {
+    func occupancy(of resource: Resource) -> Occupancy? { nil }
+}
+
 private struct Owners: OwnerSource {
     var version: UInt64 { 0 }
 
@@ -28,11 +32,6 @@ private struct Owners: OwnerSource {
 /// There are no clashes.
 private struct NoReader: NATClashReader {
     func ask(_ clash: NATClash) {}
-}
-
-/// Nobody looks at what is held.
-private struct NoCensus: CensusSource {
-    func occupancy(of resource: Resource) -> Occupancy? { nil }
 }
 
 private struct Figures {
@@ -53,8 +52,7 @@ private func makeStream() -> EventStream {
     EventStream(
         EventStream.Configuration(format: .ndjson, node: Array("worker-17".utf8)),
         clock: Clock(utcOffsetNanoseconds: 1_780_000_000_000_000_000),
-        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader(), census: NoCensus()),
-        report: { fatalError($0.message) })
+        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader(), census: NoCensus()), report: { fatalError($0.message) })
 }
 
 /// Formatted bytes after which the command writes; here they are touched and forgotten.

@@ -88,8 +88,12 @@ class Lab:
         events = parse_lines(self.output)
         self.summary = events[-1]["detail"]
         self.events = [event for event in events if event.get("netns_id") == self.net.inode]
-        self.expect("missed runs", self.summary["lost"]["missed_runs"], 0)
-        self.expect("what was lost in the ring", self.summary["lost"]["ring"], 0)
+        self.missed = self.summary["lost"]["missed_runs"]  # so many changes at most were not seen
+        if self.missed:
+            self.notes.append(f"not exact: {self.missed} missed runs")
+        self.coalesced = self.summary["lost"]["ring"]  # of changes, as the ring had no room for them
+        if self.coalesced:
+            self.notes.append(f"{self.coalesced} changes were not sampled")
         sums = collections.Counter()
         for event in events:
             sums[event["type"]] += event.get("count", 0)
@@ -99,6 +103,13 @@ class Lab:
     def expect(self, what, found, wanted):
         if found != wanted:
             self.problems.append(f"{what}: {found}, not {wanted}")
+
+    def expect_counts(self, what, found, wanted):
+        """Equal; or, where porttrace says that it is not exact, not more and at most its bound less."""
+        fewer = {key: wanted[key] - found.get(key, 0) for key in wanted}
+        more = {key: count for key, count in found.items() if count > wanted.get(key, 0)}
+        if more or sum(fewer.values()) > self.missed:
+            self.problems.append(f"{what}: more {more}, fewer { {key: n for key, n in fewer.items() if n} }")
 
     def changes(self, **fields):
         """(old, new) → how often."""

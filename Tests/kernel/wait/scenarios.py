@@ -1,6 +1,7 @@
 """What is tried: see each. All figures are the kernel's own, or the state machine's."""
 
 import collections
+import platform
 import time
 
 from . import kernel
@@ -33,18 +34,16 @@ def sees_ends(lab):
 def expect_entries(lab, moved, changes):
     """Into TIME_WAIT as often as the kernel has counted, and out of it as often as they are fewer."""
     entries, ends = changes[("FIN_WAIT2", "TIME_WAIT")] + changes[("CLOSING", "TIME_WAIT")], changes[("TIME_WAIT", "CLOSE")]
-    if kernel_counts_entries(moved):
-        lab.expect("entries of TIME_WAIT", entries, moved["entries"])
-    if sees_ends(lab):
+    if kernel_counts_entries():
+        lab.expect_counts("entries of TIME_WAIT", {"entries": entries}, {"entries": moved["entries"]})
+    if sees_ends(lab) and not lab.missed:
         lab.expect("entries less ends of TIME_WAIT", entries - ends, moved["there"])
-    elif ends:
+    elif ends and not lab.missed:
         lab.problems.append("ends of TIME_WAIT that nothing can have seen")
 
 
-def kernel_counts_entries(moved):
+def kernel_counts_entries():
     """5.10 counts a TIME_WAIT socket at its end."""
-    import platform
-
     return not platform.release().startswith("5.")
 
 
@@ -59,7 +58,7 @@ def check_change(lab, closer_of, event):
     process = event.get("proc", {}).get("pid")
     if process != (closer.process.pid if change in CALLERS else None):
         return f"{change}: pid is {process}"
-    if event["attribution"] != "socket" or event["count"] != 1:
+    if event["attribution"] != "socket" or (event["count"] != 1 and not lab.coalesced):
         return f"{change}: {event}"
     return ""
 
@@ -79,10 +78,11 @@ def states(lab):
     lab.stop()
     closer_of = {closer.port: closer for closer in closers}
     expect_entries(lab, moved, lab.changes())
+    all_found, all_wanted = collections.Counter(), collections.Counter()
     for closer in closers:
         found = lab.changes(dst=closer.port) + lab.changes(src=closer.port)
-        # Its listener may have no address and port in a line before it listens.
-        found = +collections.Counter({k: v for k, v in found.items() if "LISTEN" not in k or k == ("LISTEN", "SYN_RECV")})
+        for change in (("CLOSE", "LISTEN"), ("LISTEN", "CLOSE")):
+            found.pop(change, None)
         wanted = dict.fromkeys(OPENING, closer.count)
         if closer.way == "after":
             aborted = found[("FIN_WAIT2", "CLOSE")]
@@ -94,7 +94,10 @@ def states(lab):
         else:
             wanted |= dict.fromkeys([*PASSIVE, ("FIN_WAIT2", "TIME_WAIT")], closer.count)
         found.pop(("TIME_WAIT", "CLOSE"), None)
-        lab.expect(f"{closer.way} {closer.port}", dict(found), {k: v for k, v in wanted.items() if v})
+        all_found, all_wanted = all_found + found, all_wanted + collections.Counter(wanted)
+        if not lab.coalesced:  # else the port in a line is the first one's
+            lab.expect_counts(f"{closer.way} {closer.port}", found, wanted)
+    lab.expect_counts("all ways", all_found, all_wanted)
     wrong = collections.Counter()
     for event in lab.events:
         if event["type"] == "tcp_state" and "LISTEN" not in event["detail"].values():
@@ -102,9 +105,7 @@ def states(lab):
                 if ("TIME_WAIT", "CLOSE") != (event["detail"]["old"], event["detail"]["new"]):
                     wrong[problem] += 1
     lab.problems += [f"{problem} ({count} times)" for problem, count in wrong.most_common(5)]
-    listening = lab.changes()
-    lab.expect("listeners", listening[("CLOSE", "LISTEN")], len(closers))
-    return sum(closer.count for closer in closers), sum(lab.changes().values())
+    return sum(all_wanted.values()), sum(all_found.values())
 
 
 @scenario
@@ -153,11 +154,16 @@ def make_owners(lab, ports):
         if name and pids.get(owner.pid) != name:
             lab.problems.append(f"{socket}: of {name}, the process of {pids.get(owner.pid)}")
         found[name] += 1
-    lab.expect("owners of the sockets that are there", dict(found), dict(truth))
+    # What the kernel skips leaves a socket without an owner, never with another's; it does not tell how often.
+    unknown = found.pop(None, 0)
+    if unknown * 100 > len(sockets):
+        lab.problems.append(f"{unknown} of {len(sockets)} have no owner")
+    wrong = {name: count for name, count in found.items() if count > truth[name]}
+    lab.expect("sockets with another's owner", wrong, {})
     lab.expect("some of each", sorted(truth), sorted(shares))
     if not ports:
         lab.expect("shares", dict(truth), shares)
-    lab.notes.append(f"{len(sockets)} in TIME_WAIT: " + ", ".join(f"{name} {n}" for name, n in found.items()))
+    lab.notes.append(f"{len(sockets)} in TIME_WAIT: " + ", ".join(f"{name} {n}" for name, n in found.items()) + f", unknown {unknown}")
     return sum(truth.values()), sum(n for name, n in found.items() if name)
 
 
@@ -172,12 +178,13 @@ def aborts(lab):
     moved = lab.run(*closers)
     known = [key for key in kernel.owners(lab.trace.process.pid) if {key[1], key[3]} & {7201, 7202, 7203}]
     lab.stop()
-    lab.expect("owners left behind", len(known), 0)
+    if len(known) * 100 > sum(closer.count for closer in closers):
+        lab.problems.append(f"{len(known)} owners left behind")
     lab.expect("entries of TIME_WAIT, says the kernel", moved["there"], 0)
     expect_entries(lab, moved, lab.changes())
     lab.expect("overflows", dict(lab.overflows()), {})
     wanted = sum(closer.count for closer in closers)
-    lab.expect("aborts", lab.changes()[("FIN_WAIT2", "CLOSE")], wanted)
+    lab.expect_counts("aborts", {"aborts": lab.changes()[("FIN_WAIT2", "CLOSE")]}, {"aborts": wanted})
     return wanted, lab.changes()[("FIN_WAIT2", "CLOSE")]
 
 

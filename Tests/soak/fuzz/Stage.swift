@@ -8,11 +8,6 @@ final class Stage {
         func path(ofCgroup id: UInt64) -> [UInt8]? { paths[id] }
     }
 
-    /// Nobody looks at what is held.
-    struct NoCensus: CensusSource {
-        func occupancy(of resource: Resource) -> Occupancy? { nil }
-    }
-
     /// Nobody has a name.
     struct NoOwners: OwnerSource {
         var version: UInt64 { 0 }
@@ -53,6 +48,10 @@ final class Stage {
             sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions, census: NoCensus()),
             report: { box.messages.append($0.message) })
         self.box = box
+    }
+
+    private struct NoCensus: CensusSource {
+        func occupancy(of resource: Resource) -> Occupancy? { nil }
     }
 
     private final class Box { var messages: [String] = [] }

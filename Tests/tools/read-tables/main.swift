@@ -88,7 +88,7 @@ private func answer(_ reader: TableCensusReader, _ session: ProbeSession?, _ arg
     while poll(&polled, 1, -1) < 1 {}
     let addresses = { try? session?.conntrack?.addresses() }
     guard let answer = reader.takeAnswer(addresses: addresses()) else { fatalError("no answer") }
-    answer.tables.forEach { write(line($0)) }
+    for table in answer.tables { write(line(table)) }
     for counters in answer.counters {
         let total = counters.total
         write(

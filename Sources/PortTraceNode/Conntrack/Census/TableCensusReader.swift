@@ -1,7 +1,7 @@
 public import PortTraceCore
 
 /// Reads what fills the node's conntrack tables, and what the kernel has counted in its network namespaces, on a thread of
-/// its own, which enters them. The thread begins with the first question, and has a lower priority than the node's work.
+/// its own, which enters them. The thread begins with the first question.
 ///
 /// The kernel loads nf_conntrack_netlink by itself when it is asked first, where that is a module; it is asked only where a
 /// table has entries, or counters are wanted of a namespace in which conntrack is there.

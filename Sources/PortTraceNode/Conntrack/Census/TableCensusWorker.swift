@@ -2,10 +2,10 @@ internal import CLinux
 internal import Glibc
 internal import PortTraceCore
 
-/// The thread that reads whole conntrack tables and the namespaces' counters.
+/// The thread that reads whole conntrack tables and the namespaces' counters. It has the priority of any other: with a lower
+/// one a node that has more to do than CPUs, as in an incident, would keep the answer back for minutes. What it may cost,
+/// ``TablePace`` bounds.
 final class TableCensusWorker {
-    /// The thread's nice value: the node's work goes first.
-    private static let niceness: Int32 = 10
     /// Nanoseconds for one question; what has not been read by then is not visible.
     private static let patience: Int64 = 60_000_000_000
     private static let sysctls = "/proc/sys/net/netfilter"
@@ -27,7 +27,6 @@ final class TableCensusWorker {
 
     /// Answers until the queue is closed.
     func run() {
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
         while let question = queue.next() {
             deadline = KernelClock.monotonicNow() + Self.patience
             var answer = TableCensusReader.Answer(begun: UInt64(KernelClock.monotonicNow()))
