@@ -68,7 +68,7 @@ import Testing
         test.stream.endFlush(generation: 1)
         let lines = test.takeLines()
         #expect(lines.count == 11)
-        #expect(lines.last == "              pressure           +490  more crossings of 80 % or 95 %")
+        #expect(lines.last == "              pressure            +490  more crossings of 80 % or 95 %")
         test.stream.endFlush(generation: 2)
         #expect(test.takeLines() == [])
     }

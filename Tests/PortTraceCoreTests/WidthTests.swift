@@ -23,7 +23,7 @@ import Testing
             if columns(of: value) != Int(width) { different += 1 }
         }
         #expect(told > 100_000)
-        #expect(different * 500 < told, "\(different) of \(told)")
+        #expect(different * 200 < told, "\(different) of \(told)")
     }
 
     @Test(arguments: [

@@ -16,7 +16,7 @@ struct Trend: Sendable {
     private static let spacing: UInt64 = 900_000_000
     /// Looks that a straight run has at least, and how much of their variance it explains.
     private static let leastRun = 5
-    private static let straight = 0.97
+    private static let straight = 0.985
     /// The same for all looks together, where none is straight: less of it is noise.
     private static let following = 0.6
     /// Seconds; what is farther away than a day is noise too.
