@@ -168,8 +168,8 @@ static struct termios terminal;
 /* Calls nothing that a signal handler may not call. */
 static void give_terminal_back(int signal)
 {
-	/* xterm's alternate screen off, cursor on, attributes off: what does not know a sequence ignores it. */
-	static const char sequences[] = "\033[?1049l\033[?25h\033[m\r\n";
+	/* xterm's: alternate screen off, cursor on, keys and attributes as usual. Who does not know them ignores them. */
+	static const char sequences[] = "\033[?1049l\033[?25h\033[?1l\033>\033[m\r\n";
 
 	(void)!write(STDOUT_FILENO, sequences, sizeof(sequences) - 1);
 	tcsetattr(STDOUT_FILENO, TCSANOW, &terminal);

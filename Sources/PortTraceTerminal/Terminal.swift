@@ -59,7 +59,9 @@ final class Terminal {
 
     func close() {
         guard isOpen else { return }
-        // Where the user has stopped the output (Ctrl-S) this would wait for ever.
+        // Where the user has stopped the output (Ctrl-S) this would wait for ever. TCOON goes on with it only after a TCOOFF
+        // (n_tty_ioctl_helper(), drivers/tty/tty_ioctl.c).
+        tcflow(STDOUT_FILENO, TCOOFF)
         tcflow(STDOUT_FILENO, TCOON)
         endwin()
         isOpen = false

@@ -123,9 +123,11 @@ def modes(terminal, path):
 def ended(stage, terminal, name, act, command):
     """Starts a screen, ends it by an act, and compares the terminal's modes before and after."""
     before = modes(terminal, stage.folder / "before")
-    terminal.type(f"{command}; echo status=$?")
+    terminal.type(command)
     terminal.wait_for("RESOURCE")
     act(terminal)
+    terminal.wait_without("RESOURCE")
+    terminal.type("echo status=$?")
     screen = terminal.wait(lambda screen: re.search(r"status=\d+", screen), f"{name}: the end")
     after = modes(terminal, stage.folder / "after")
     expect(before == after, f"{name}: the terminal was {before} and is {after}")
@@ -140,6 +142,7 @@ def suspend(terminal):
     """Ctrl-Z, a look at the shell, and back."""
     terminal.press("C-z")
     terminal.wait_for("Stopped")
+    expect("RESOURCE" not in terminal.screen(), "the screen stays while the program is stopped")
     terminal.type("echo between")
     terminal.wait_for("between")
     terminal.type("fg")
@@ -173,7 +176,6 @@ def scene_ends(stage):
     for name, act, status in ENDS:
         with Terminal() as terminal:
             command = f"{stage.replay} --from 12"
-            # Signals must find the program, not a shell that waits for it.
             found = ended(stage, terminal, name, act, command)
             expect(found == status, f"{name}: exit status {found}, not {status}")
     return f"{len(ENDS)} ends"
@@ -242,10 +244,11 @@ def scene_bare(stage):
              f"exec chroot {root} /replayed-top {STILL}'")
     for term in ["xterm", "xterm-256color", "screen", "screen-256color", "tmux-256color", "linux"]:
         with Terminal(term=term) as terminal:
-            terminal.type(enter)
+            terminal.type(f"{enter}; echo status=$?")
             terminal.wait(lambda screen: plain(screen) == golden, f"the screen as {term}")
             terminal.press("q")
-            terminal.wait_without("RESOURCE")
+            # A console has no other screen to go back to.
+            terminal.wait_for("status=0")
     return "6 terminals"
 
 

@@ -32,7 +32,7 @@ extension TopScreen {
     private func gauge(_ row: TopRow, columns: Int) -> TopLine {
         let occupancy = row.occupancy
         var line = TopLine()
-        line.append(TerminalText(TopWords.bar(row, columns: min(columns / 2, 60))), row.style)
+        line.append(TerminalText(TopWords.bar(row, columns: min(columns / 3, 60))), row.style)
         var words = row.isMeasured ? "  \(occupancy.used)" : "  use not known"
         if let limit = occupancy.limit { words += row.isMeasured ? " of \(limit)" : ", limit \(limit)" }
         if let rate = row.rate { words += ", \(TopWords.rate(rate, signed: true))/s" }
