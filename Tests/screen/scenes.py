@@ -155,8 +155,10 @@ def stop_and_go_on(terminal):
     child = terminal.child()
     os.kill(child, signal.SIGSTOP)
     terminal.wait_for("Stopped")
-    terminal.type("fg")
-    terminal.wait_for("RESOURCE")
+    # The terminal is as the program has left it: Enter is no line's end.
+    terminal._tmux("send-keys", "-l", "fg")
+    terminal.press("C-j")
+    terminal.wait_without("Stopped")
     terminal.press("q")
 
 
