@@ -36,7 +36,8 @@ let package = Package(
             dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes", "PortTraceTerminal"],
             swiftSettings: swiftSettings,
             linkerSettings: [
-                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+                // Functions of the same code are one: generic Swift has many.
+                .unsafeFlags(["-static-executable", "-Xlinker", "--icf=safe"], .when(configuration: .release))
             ]),
 
         // Build time only: compiles bpf/*.bpf.c and embeds the objects in PortTraceProbes.
