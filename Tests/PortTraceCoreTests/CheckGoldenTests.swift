@@ -49,6 +49,7 @@ import Testing
         let unused = Node().with {
             $0.sample.tables = []
             $0.sample.tablesBefore = []
+            $0.sample.isConntrackIdle = true
         }
         let health = "the fullest port range is used by 0%"
         #expect(

@@ -210,6 +210,7 @@ import Testing
             Node().with {
                 $0.sample.tables = []
                 $0.sample.tablesBefore = []
+                $0.sample.isConntrackIdle = true
             }, .healthy, [], "conntrack not in use here"),
         Case(
             "another data path",
@@ -247,6 +248,7 @@ import Testing
         let node = Node().with {
             $0.sample.tables = []
             $0.sample.tablesBefore = []
+            $0.sample.isConntrackIdle = true
         }
         #expect(node.diagnosis.headline.first == "conntrack not in use here")
     }

@@ -29,6 +29,8 @@ struct CheckText {
         let (verb, whole) = isRacing ? ("sent", finding.failures) : ("holds", finding.occupancy.used)
         if let line = CheckText.largest(finding.culprits, "culprit: ", verb, of: whole, name) {
             write(line, indent: "", to: &output)
+        } else if finding.isMeasured, finding.occupancy.used > 0 {
+            write(CheckText.nobody(finding.occupancy), indent: "", to: &output)
         }
         if let line = CheckText.largest(finding.victims, "refused: ", "failed", of: finding.failures, name) {
             write(line, indent: "", to: &output)
@@ -70,6 +72,11 @@ struct CheckText {
                 + (holder.isInferred ? ", inferred" : "")
         }
         return parts.isEmpty ? nil : title + parts.joined(separator: "; ")
+    }
+
+    private static func nobody(_ occupancy: Occupancy) -> String {
+        let old = (occupancy.timeWait ?? 0) > 0
+        return "culprit: not known" + (old ? ": TIME_WAIT sockets of before this run have no owner" : "")
     }
 
     // MARK: Lines

@@ -68,10 +68,16 @@ private func line(_ facts: NodeFacts) -> String {
         + "\"processes\": {\(processes.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", "))}}}"
 }
 
+/// The most that this program had: ru_maxrss is its parent's where that is larger.
 private func residentKiB() -> Int {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss
+    guard let file = fopen("/proc/self/status", "re") else { return 0 }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+        let text = line.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if text.hasPrefix("VmHWM:") { return Int(text.filter(\.isNumber)) ?? 0 }
+    }
+    return 0
 }
 
 private func write(_ line: String) { print(line) }

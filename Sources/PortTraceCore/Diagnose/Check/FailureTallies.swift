@@ -18,6 +18,16 @@ struct FailureTallies {
     private struct Row {
         var tally: FailureTally
         var victims: [HolderOwner: UInt64] = [:]
+
+        mutating func add(_ failure: Failure, count: UInt64, at time: UInt64, victim: HolderOwner) {
+            tally.count += count
+            if failure.proto == TransportProtocol.udp, failure.destinationPort == 53 { tally.dns += count }
+            if let range = failure.portRange { tally.portRange = range }
+            if failure.limit != 0 { tally.limit = failure.limit }
+            victims[victim, default: 0] += count
+            if tally.recent.count == FailureTallies.recentFailures { tally.recent.removeFirst() }
+            tally.recent.append(RecentFailure(time: time, victim: victim, count: count))
+        }
     }
 
     private var rows: [Key: Row] = [:]
@@ -30,20 +40,12 @@ struct FailureTallies {
             let kind = key.resource.kind
             key.resource = Resource(kind, in: key.resource.namespace)
         }
-        var row =
-            rows[key] ?? Row(tally: FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))
-        row.tally.count += count
-        if failure.proto == TransportProtocol.udp, failure.destinationPort == 53 { row.tally.dns += count }
-        if let range = failure.portRange { row.tally.portRange = range }
-        if failure.limit != 0 { row.tally.limit = failure.limit }
         var victim = HolderOwner(failure)
-        if row.victims[victim] == nil {
+        if rows[key]?.victims[victim] == nil {
             if victimCount < Self.mostVictims { victimCount += 1 } else { victim = .unknown }
         }
-        row.victims[victim, default: 0] += count
-        if row.tally.recent.count == Self.recentFailures { row.tally.recent.removeFirst() }
-        row.tally.recent.append(RecentFailure(time: time, victim: victim, count: count))
-        rows[key] = row
+        rows[key, default: Row(tally: FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))]
+            .add(failure, count: count, at: time, victim: victim)
     }
 
     /// Largest first.
@@ -73,7 +75,7 @@ extension Resource {
                 .snat, in: namespace, proto: failure.proto, source: failure.nat?.address,
                 destination: failure.backend ?? destination)
         case .timeWaitOverflow:
-            self.init(.timeWait, in: namespace)
+            self.init(.timeWait, in: namespace, proto: failure.proto)
         case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .tcpState, .pressure, .lost, .summary:
             self.init(.conntrack, in: namespace)
         }

@@ -1,0 +1,106 @@
+import CPortTraceWire
+import Testing
+
+@testable import PortTraceCore
+
+/// What a sample's failures add up to, where nothing is shown.
+@Suite struct FailureTalliesTests {
+    private let namespace = NamespaceIdentity(inode: 4_026_531_840, mix: 0)
+
+    @Test func byResourceWithVictims() {
+        let test = TestStream(nil)
+        test.sample(.example)
+        var row = pt_count.example
+        (row.count, row.sampled) = (5, 1)
+        test.row(.example, row, generation: 7)
+        var other = pt_sample.example
+        other.key.tgid = 12
+        test.sample(other)
+        other.key.setDestination([10, 0, 0, 9], port: 8081)
+        test.sample(other)
+        #expect(test.take().isEmpty)
+
+        let tallies = test.stream.tallies
+        #expect(tallies.map(\.count) == [6, 1])
+        #expect(tallies[0].type == .connectExhausted && tallies[0].cause == .portRange)
+        #expect(
+            tallies[0].resource
+                == Resource(
+                    .ports, in: namespace, proto: 6, source: IPAddress(ipv4: 0x0a00_0005),
+                    destination: Endpoint(address: IPAddress(ipv4: 0x0a00_0009), port: 8080)))
+        #expect(tallies[0].victims.map(\.count) == [5, 1])
+        #expect(tallies[0].victims.map(\.owner.process?.pid) == [4711, 12])
+        #expect(tallies[0].portRange == PortRange(low: 32_768, high: 33_001))
+    }
+
+    @Test func onlyWhatPasses() throws {
+        var filter = Filter()
+        try filter.addPIDs(parsing: "12".utf8)
+        let test = TestStream(nil, filter: filter)
+        test.sample(.example)
+        #expect(test.stream.tallies.isEmpty)
+    }
+
+    /// More resources and victims than are told apart: no count is lost.
+    @Test func bounded() {
+        let test = TestStream(nil)
+        var sample = pt_sample.example
+        for index in 0..<40_000 {
+            sample.key.tgid = UInt32(index + 1)
+            sample.key.setDestination([10, 1, UInt8(index >> 8 & 0xff), UInt8(index & 0xff)], port: 80)
+            test.sample(sample)
+        }
+        let tallies = test.stream.tallies
+        #expect(tallies.reduce(0) { $0 + $1.count } == 40_000)
+        #expect(tallies.count == 4_097)
+        #expect(tallies[0].resource == Resource(.ports, in: namespace))
+        #expect(tallies.allSatisfy { $0.victims.count <= 16 })
+    }
+
+    @Test func counters() {
+        let test = TestStream(nil)
+        test.stream.counted(.conntrackTableFull, cause: .tableFull, netnsID: 5, count: 9, at: 0, limit: 100)
+        #expect(test.stream.tallies.map(\.count) == [9])
+        #expect(test.stream.tallies[0].resource == Resource(.conntrack, in: NamespaceIdentity(inode: 5, mix: 0)))
+        #expect(test.stream.tallies[0].limit == 100)
+        #expect(test.stream.tallies[0].victims.isEmpty)
+    }
+}
+
+/// What the options leave of a sample.
+@Suite struct NodeSampleFilterTests {
+    private func narrowed(_ node: StagedNode, _ option: (inout Filter) throws -> Void) throws -> NodeSample {
+        var filter = Filter()
+        try option(&filter)
+        var sample = node.sample
+        sample.narrow(
+            to: filter, paths: Paths([1: "/hog", 2: "/victim"]), owners: Owners(), addresses: NamedAddresses())
+        return sample
+    }
+
+    private let full = StagedNode().with { $0.use(StagedNode.ports, 230, of: 234) }
+
+    @Test func holdersKeepTheirResources() throws {
+        #expect(try narrowed(full) { _ in }.ports?.occupancies.count == 1)
+        #expect(try narrowed(full) { try $0.addCgroups(parsing: "/hog".utf8) }.ports?.occupancies.count == 1)
+        #expect(try narrowed(full) { try $0.addCgroups(parsing: "/other".utf8) }.ports?.occupancies.isEmpty == true)
+        #expect(try narrowed(full) { try $0.addPIDs(parsing: "4711".utf8) }.ports?.occupancies.count == 1)
+        #expect(
+            try narrowed(full) { try $0.addTypes(parsing: "bind_exhausted".utf8) }.ports?.occupancies.isEmpty == true)
+        #expect(try narrowed(full) { try $0.addDestinations(parsing: ":8080".utf8) }.ports?.occupancies.count == 1)
+        #expect(
+            try narrowed(full) { try $0.addDestinations(parsing: ":9".utf8) }.ports?.occupancies.isEmpty == true)
+    }
+
+    /// The culprit is nobody whom the options ask for, the victim was.
+    @Test func failuresKeepTheirResources() throws {
+        let failing = full.with {
+            $0.sample.failures = [
+                FailureTally(type: .connectExhausted, cause: .portRange, resource: StagedNode.ports, count: 1)
+            ]
+        }
+        let sample = try narrowed(failing) { try $0.addCgroups(parsing: "/victim".utf8) }
+        #expect(sample.ports?.occupancies.count == 1)
+        #expect(sample.ports?.namespaces.map(\.id) == [StagedNode.pod])
+    }
+}

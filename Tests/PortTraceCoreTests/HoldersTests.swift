@@ -1,0 +1,76 @@
+import CPortTraceWire
+import Testing
+
+@testable import PortTraceCore
+
+/// Who holds what a failure wanted, in the stream's lines.
+@Suite struct HoldersTests {
+    private let paths = Paths([1234: "/checkout/worker", 7: "/hog"])
+
+    /// What ``pt_sample/example`` wanted.
+    private let ports = Resource(
+        .ports, in: NamespaceIdentity(inode: 4_026_531_840, mix: 0), proto: 6, source: IPAddress(ipv4: 0x0a00_0005),
+        destination: Endpoint(address: IPAddress(ipv4: 0x0a00_0009), port: 8080))
+
+    private func census(_ holders: [Holder], used: UInt64 = 234) -> Census {
+        let census = Census()
+        census.occupancies = [Occupancy(ports, used: used, limit: 234, holders: holders)]
+        return census
+    }
+
+    @Test func ndjson() {
+        let evil = HoldingProcess(pid: 5, comm: Comm("a\"\u{1b}".utf8))
+        let census = census([
+            Holder(HolderOwner(cgroupID: 7), count: 200),
+            Holder(HolderOwner(cgroupID: 1234, process: evil), count: 30, isInferred: true),
+        ])
+        let test = TestStream(.ndjson, paths: paths, census: census)
+        test.sample(.example)
+        #expect(
+            test.take().contains(
+                #""detail":{"port_range":[32768,33001],"holders":[{"cgroup":{"id":7,"path":"/hog"},"count":200,"#
+                    + #""share":0.8547},{"cgroup":{"id":1234,"path":"/checkout/worker"},"proc":{"pid":5,"comm":"a\"\u001b"},"#
+                    + #""count":30,"share":0.1282,"inferred":true},{"unknown":true,"count":4,"share":0.0171}]}}"#))
+    }
+
+    @Test func onlyTheFiveLargest() {
+        let paths = Paths(Dictionary(uniqueKeysWithValues: (1...7).map { (UInt64($0), "/c\($0)") }))
+        let holders = (1...7).map { Holder(HolderOwner(cgroupID: UInt64($0)), count: 30) }
+        let test = TestStream(.ndjson, paths: paths, census: census(holders))
+        test.sample(.example)
+        let line = test.take()
+        #expect(line.contains("/c5") && !line.contains("/c6"))
+        #expect(line.contains(#"{"unknown":true,"count":84,"#))
+    }
+
+    @Test func text() {
+        let test = TestStream(.text, paths: paths, census: census([Holder(HolderOwner(cgroupID: 7), count: 166)]))
+        test.sample(.example)
+        #expect(test.take().hasSuffix("range 32768-33001 EADDRNOTAVAIL; 70 % held by /hog\n"))
+    }
+
+    @Test func askedOnceAResourceAndSecond() {
+        let census = census([Holder(HolderOwner(cgroupID: 7), count: 1)])
+        let test = TestStream(.ndjson, paths: paths, census: census)
+        var sample = pt_sample.example
+        for _ in 0..<100 { test.sample(sample) }
+        #expect(census.asked == 1)
+        sample.key.setDestination([10, 0, 0, 9], port: 8081)
+        test.sample(sample)
+        #expect(census.asked == 2)
+        sample.time_ns += 1_000_000_000
+        test.sample(sample)
+        #expect(census.asked == 3)
+    }
+
+    @Test func othersHaveNone() {
+        let census = census([Holder(HolderOwner(cgroupID: 7), count: 1)])
+        let test = TestStream(.ndjson, paths: paths, census: census)
+        var conflict = pt_sample.example
+        conflict.key.kind = UInt8(PT_KIND_CONNECT_CONFLICT.rawValue)
+        conflict.key.cause = UInt8(PT_CAUSE_TUPLE_TAKEN.rawValue)
+        test.sample(conflict)
+        #expect(census.asked == 0)
+        #expect(!test.take().contains("holders"))
+    }
+}
