@@ -11,6 +11,9 @@ final class NodeCensus: CensusSource {
     /// Nanoseconds between two looks at the ports at least.
     private static let nearest: UInt64 = 1_000_000_000
 
+    /// Nanoseconds by which a refresh may come early, so that one a second finds a look due each time.
+    private static let slack: UInt64 = 100_000_000
+
     private let session: ProbeSession
     private let names: NodeNames
     private let reader: TableCensusReader
@@ -58,7 +61,7 @@ final class NodeCensus: CensusSource {
 
     /// Looks at what is due, where it is due: ports now, tables on their own thread.
     func refresh() {
-        if UInt64(KernelClock.monotonicNow()) >= nextPorts { try? lookAtPorts() }
+        if UInt64(KernelClock.monotonicNow()) + Self.slack >= nextPorts { try? lookAtPorts() }
         askForTables()
     }
 
