@@ -50,6 +50,7 @@ enum CheckCommand {
         let begun = KernelClock.monotonicNow()
         let readsTables = try look(watch)
         let (portsBefore, tablesBefore, countersBefore) = (census.ports, census.tables, census.counters)
+        seekNames(of: tablesBefore, in: watch.names)
         try watch.run()
         var sample = NodeSample(
             duration: UInt64(KernelClock.monotonicNow() - begun),
@@ -71,6 +72,15 @@ enum CheckCommand {
             to: watch.options.filter, paths: watch.session.cgroupPaths, owners: watch.names,
             addresses: watch.stream.addresses)
         return sample
+    }
+
+    /// Has the pods looked for that entries belong to, so that their names are known at the end of the sample.
+    private static func seekNames(of tables: [TableCensus], in names: NodeNames) {
+        for table in tables {
+            for holder in table.table.holders {
+                if let namespace = holder.owner.namespace { _ = names.names(of: namespace) }
+            }
+        }
     }
 
     /// Looks at the ports, and has the tables and counters read.

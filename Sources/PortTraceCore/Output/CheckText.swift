@@ -5,26 +5,71 @@ struct CheckText {
 
     private static let width = 80
     private static let mostFindings = 5
-    private static let mostSentences = 4
-    private static let mostFixes = 2
-    private static let mostRemarks = 5
+    /// Lines.
+    private static let screen = 24
 
+    /// How much of what there is to say is said.
+    private struct Share {
+        var sentences = 4
+        var fixesNow = 2
+        var fixesLater = 2
+        var remarks = 5
+
+        /// The same with less of what matters least; nil: this is the least.
+        var less: Share? {
+            var less = self
+            if remarks > 0 {
+                less.remarks = 0
+            } else if fixesLater > 1 {
+                less.fixesLater -= 1
+            } else if sentences > 2 {
+                less.sentences -= 1
+            } else if fixesNow > 1 {
+                less.fixesNow -= 1
+            } else if fixesLater > 0 {
+                less.fixesLater -= 1
+            } else {
+                return nil
+            }
+            return less
+        }
+    }
+
+    /// Adds the verdict. One finding, with what is beside it, gets one screen.
     func append(_ diagnosis: NodeDiagnosis, to output: inout OutputBuffer) {
+        var share = Share()
+        var text = bytes(of: diagnosis, share)
+        while diagnosis.findings.count == 1, text.count(where: { $0 == UInt8(ascii: "\n") }) > CheckText.screen,
+            let less = share.less
+        {
+            share = less
+            text = bytes(of: diagnosis, share)
+        }
+        output.append(text)
+    }
+
+    private func bytes(of diagnosis: NodeDiagnosis, _ share: Share) -> [UInt8] {
+        var output = OutputBuffer()
+        append(diagnosis, share, to: &output)
+        return output.withBytes { Array($0) }
+    }
+
+    private func append(_ diagnosis: NodeDiagnosis, _ share: Share, to output: inout OutputBuffer) {
         for line in diagnosis.headline { writeWhole(line, indent: "", to: &output) }
         for (index, finding) in diagnosis.findings.prefix(CheckText.mostFindings).enumerated() {
             if index > 0 {
                 output.append(byte: UInt8(ascii: "\n"))
                 write("\(finding.severity.rawValue): \(finding.summary)", indent: "", to: &output)
             }
-            append(finding, to: &output)
+            append(finding, share, to: &output)
         }
         let rest = diagnosis.findings.dropFirst(CheckText.mostFindings).count
         if rest > 0 { write("and \(rest) more findings: porttrace check -o json", indent: "", to: &output) }
-        append(diagnosis.remarks, "note", to: &output)
-        append(diagnosis.notVisible, "not visible", to: &output)
+        append(diagnosis.remarks, "note", most: share.remarks, to: &output)
+        append(diagnosis.notVisible, "not visible", most: share.remarks, to: &output)
     }
 
-    private func append(_ finding: Finding, to output: inout OutputBuffer) {
+    private func append(_ finding: Finding, _ share: Share, to output: inout OutputBuffer) {
         let isRacing = finding.areCulpritsRacing
         let (verb, whole) = isRacing ? ("sent", finding.failures) : ("holds", finding.occupancy.used)
         if let line = CheckText.largest(finding.culprits, "culprit: ", verb, of: whole, name) {
@@ -35,15 +80,15 @@ struct CheckText {
         if let line = CheckText.largest(finding.victims, "refused: ", "failed", of: finding.failures, name) {
             write(line, indent: "", to: &output)
         }
-        for sentence in finding.evidence.prefix(CheckText.mostSentences) {
+        for sentence in finding.evidence.prefix(share.sentences) {
             write(sentence, indent: "- ", to: &output)
         }
-        append(finding.fixes, .now, to: &output)
-        append(finding.fixes, .later, to: &output)
+        append(finding.fixes, .now, most: share.fixesNow, to: &output)
+        append(finding.fixes, .later, most: share.fixesLater, to: &output)
     }
 
-    private func append(_ fixes: [Fix], _ time: Fix.Time, to output: inout OutputBuffer) {
-        for fix in fixes.lazy.filter({ $0.when == time }).prefix(CheckText.mostFixes) {
+    private func append(_ fixes: [Fix], _ time: Fix.Time, most: Int, to output: inout OutputBuffer) {
+        for fix in fixes.lazy.filter({ $0.when == time }).prefix(most) {
             write(fix.why, indent: time == .now ? "now: " : "later: ", to: &output)
             guard time == .now else { continue }
             if let command = fix.command { writeWhole(command, indent: "    ", to: &output) }
@@ -52,14 +97,10 @@ struct CheckText {
         }
     }
 
-    private func append(_ sentences: [String], _ title: String, to output: inout OutputBuffer) {
-        for sentence in sentences.prefix(CheckText.mostRemarks) { write(sentence, indent: "\(title): ", to: &output) }
-        if sentences.count > CheckText.mostRemarks {
-            write(
-                "\(sentences.count - CheckText.mostRemarks) more: porttrace check -o json",
-                indent: "\(title): "
-                    + "", to: &output)
-        }
+    private func append(_ sentences: [String], _ title: String, most: Int, to output: inout OutputBuffer) {
+        for sentence in sentences.prefix(most) { write(sentence, indent: "\(title): ", to: &output) }
+        let rest = sentences.dropFirst(most).count
+        if rest > 0 { write("\(rest)\(most > 0 ? " more" : ""): porttrace check -o json", indent: "\(title): ", to: &output) }
     }
 
     /// `culprit: shop/web nginx[4711] holds 230 (98%); shop/cart holds 4 (1%)`: the first two that are known.

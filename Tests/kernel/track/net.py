@@ -177,10 +177,15 @@ class Limit:
         crowded = {i: n for i, n in namespaces_in_use().items() if i not in own and n >= value}
         if crowded:
             raise Skip(f"conntrack tables of others are in use here (netns → entries): {crowded}")
-        if not self.former.exists():
-            self.former.write_text(self.path.read_text())
+        self.remember()
         self.path.write_text(str(value))
         self.value = value
+
+    @classmethod
+    def remember(cls):
+        """It is about to be changed."""
+        if not cls.former.exists():
+            cls.former.write_text(cls.path.read_text())
 
     @classmethod
     def restore(cls):

@@ -155,10 +155,11 @@ extension NodeView {
                     + "tcp_max_tw_buckets.")
         }
         if let counters = counters(trouble.resource), counters.total.timeWaitOverflow > 0 {
+            // With a filter nothing is known of what the counter has counted beside.
+            let now = counters.moved.timeWaitOverflow
             sentences.append(
-                "TCPTimeWaitOverflow of that namespace: \(Words.number(counters.total.timeWaitOverflow)) since it "
-                    + "was "
-                    + "made, \(Words.number(counters.moved.timeWaitOverflow)) of them now.")
+                "TCPTimeWaitOverflow of that namespace: \(Words.number(counters.total.timeWaitOverflow)) since it was "
+                    + "made\(now > 0 ? ", \(Words.number(now)) of them now" : "").")
         }
         sentences.append("Only the side that closes first keeps TIME_WAIT.")
         return sentences

@@ -99,18 +99,22 @@ extension NodeView {
         return share.all > 0 && share.timeWait * 2 <= share.all
     }
 
+    /// Whether connect() takes a port that is in TIME_WAIT towards there: tcp_tw_reuse, 2 being for the loopback
+    /// (tcp_twsk_unique(), net/ipv4/tcp_ipv4.c).
+    func reusesTimeWait(_ resource: Resource) -> Bool {
+        guard let namespace = namespace(resource), namespace.timestamps != 0 else { return false }
+        return namespace.timeWaitReuse == 1
+            || (namespace.timeWaitReuse == 2 && resource.destination.map { $0.address.isLoopback } == true)
+    }
+
     private static let reuseSetting = (name: "net.ipv4.tcp_tw_reuse", value: "1")
 
     private func timeWaitReuse(_ trouble: Trouble) -> Fix? {
         let share = timeWaitShare(trouble)
         guard ownRange(trouble) == nil, trouble.resource.proto == TransportProtocol.tcp || trouble.resource.proto == 0,
-            share.timeWait * 2 > share.all, let namespace = namespace(trouble.resource), namespace.timestamps != 0
+            share.timeWait * 2 > share.all, !reusesTimeWait(trouble.resource),
+            let namespace = namespace(trouble.resource), namespace.timestamps != 0
         else { return nil }
-        // 2 is for the loopback (tcp_twsk_unique(), net/ipv4/tcp_ipv4.c).
-        let isOn =
-            namespace.timeWaitReuse == 1
-            || (namespace.timeWaitReuse == 2 && trouble.resource.destination.map { $0.address.isLoopback } == true)
-        guard !isOn else { return nil }
         let place = place(of: trouble.resource)
         let settings = [NodeView.reuseSetting]
         return Fix(

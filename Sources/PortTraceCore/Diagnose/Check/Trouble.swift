@@ -177,11 +177,27 @@ extension NodeView {
 
     private func nearing(_ all: [Occupancy], failing: Set<Resource>) -> [Trouble] {
         all.compactMap { occupancy in
-            guard let limit = occupancy.limit, limit > 0, !failing.contains(occupancy.resource) else { return nil }
-            let isNearlyFull = occupancy.used * 100 >= limit * NodeView.warningPercent
+            guard let limit = occupancy.limit, limit > 0, !failing.contains(occupancy.resource), isWanted(occupancy)
+            else { return nil }
+            let isNearlyFull = lasting(occupancy) * 100 >= limit * NodeView.warningPercent
             guard isNearlyFull || (growth(of: occupancy)?.secondsTo(limit)).map({ $0 < NodeView.warningTime }) == true
             else { return nil }
             return Trouble(Finding.Problem(nearing: occupancy.resource.kind), occupancy)
         }
+    }
+
+    /// Whether anybody asks for it, as far as is known: a port that connect() has chosen is shared by all destinations, and is
+    /// lost to bind() alone. So on a busy proxy nearly all are, and it is well.
+    private func isWanted(_ occupancy: Occupancy) -> Bool {
+        guard occupancy.resource.kind == .bindPorts, occupancy.resource.proto == TransportProtocol.tcp,
+            let namespace = namespace(occupancy.resource)
+        else { return true }
+        return UInt64(namespace.boundPorts) * 2 >= occupancy.used
+    }
+
+    /// What of it connect() could not have again.
+    private func lasting(_ occupancy: Occupancy) -> UInt64 {
+        guard occupancy.resource.kind == .ports, reusesTimeWait(occupancy.resource) else { return occupancy.used }
+        return occupancy.used - min(occupancy.used, occupancy.timeWait ?? 0)
     }
 }

@@ -1,0 +1,1 @@
+"""Staged nodes for `porttrace check`: each trouble made by real programs, and nodes that are busy and well."""
