@@ -45,6 +45,8 @@ PODS_KERNELS ?= bookworm,trixie
 test: build
 	@scripts/packages test
 	$(SWIFT) test
+	$(SWIFT) build -c release --product replayed-top
+	Tests/screen/run --product $(BINARY) .build/release/replayed-top
 	Tests/kernel/selftest
 	Tests/kernel/track/selftest.py
 	Tests/kernel/staged/selftest.py

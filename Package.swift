@@ -14,6 +14,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibbpf", providers: [.apt(["libbpf-dev", "libelf-dev", "zlib1g-dev"])]),
         .systemLibrary(name: "CJansson", providers: [.apt(["libjansson-dev"])]),
+        .systemLibrary(name: "CNcurses", providers: [.apt(["libncurses-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux"),
         .target(name: "CPortTraceWire"),
@@ -27,12 +28,16 @@ let package = Package(
             dependencies: ["BPF", "CLinux", "CPortTraceWire", "CZlib", "PortTraceCore"],
             swiftSettings: swiftSettings,
             plugins: ["BPFObjects"]),
+        .target(
+            name: "PortTraceTerminal", dependencies: ["CLinux", "CNcurses", "PortTraceCore"],
+            swiftSettings: swiftSettings),
         .executableTarget(
             name: "porttrace",
-            dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes"],
+            dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes", "PortTraceTerminal"],
             swiftSettings: swiftSettings,
             linkerSettings: [
-                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+                // Functions of the same code are one: generic Swift has many.
+                .unsafeFlags(["-static-executable", "-Xlinker", "--icf=safe"], .when(configuration: .release))
             ]),
 
         // Build time only: compiles bpf/*.bpf.c and embeds the objects in PortTraceProbes.
@@ -41,7 +46,11 @@ let package = Package(
 
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: swiftSettings),
         .testTarget(
-            name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire"],
+            name: "PortTraceCoreTests", dependencies: ["PortTraceCore", "CPortTraceWire", "ReplayedNode"],
+            swiftSettings: swiftSettings),
+        // A node of numbers, for top's screens: in unit tests, and on a terminal.
+        .target(
+            name: "ReplayedNode", dependencies: ["PortTraceCore"], path: "Tests/screen/node",
             swiftSettings: swiftSettings),
         .testTarget(
             name: "PortTraceProbesTests", dependencies: ["CPortTraceWire", "PortTraceProbes", "PortTraceCore"],
@@ -50,10 +59,16 @@ let package = Package(
             name: "PortTraceNodeTests", dependencies: ["CLinux", "PortTraceCore", "PortTraceNode"],
             swiftSettings: swiftSettings),
 
-        // Not in `swift test`: a release build has no @testable, and these want one (make bench, make soak).
+        // Not in `swift test`: a release build has no @testable, and these want one (make bench, make soak, Tests/screen).
         .executableTarget(
             name: "bench-stream", dependencies: ["CPortTraceWire", "PortTraceCore"], path: "Tests/bench/stream",
             swiftSettings: swiftSettings,
+            linkerSettings: [
+                .unsafeFlags(["-static-executable"], .when(configuration: .release))
+            ]),
+        .executableTarget(
+            name: "replayed-top", dependencies: ["CLinux", "PortTraceCore", "PortTraceTerminal", "ReplayedNode"],
+            path: "Tests/screen/replay", swiftSettings: swiftSettings,
             linkerSettings: [
                 .unsafeFlags(["-static-executable"], .when(configuration: .release))
             ]),

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 pid_t linux_fork(void)
@@ -160,6 +161,31 @@ static int release_code(struct dl_phdr_info *object, size_t size, void *unused)
 			madvise((void *)(start & -page), segment->p_memsz + (start & (page - 1)), MADV_DONTNEED);
 	}
 	return 0;
+}
+
+static struct termios terminal;
+
+/* Calls nothing that a signal handler may not call. */
+static void give_terminal_back(int signal)
+{
+	/* xterm's: alternate screen off, cursor on, keys and attributes as usual. Who does not know them ignores them. */
+	static const char sequences[] = "\033[?1049l\033[?25h\033[?1l\033>\033[m\r\n";
+
+	(void)!write(STDOUT_FILENO, sequences, sizeof(sequences) - 1);
+	tcsetattr(STDOUT_FILENO, TCSANOW, &terminal);
+	/* SA_RESETHAND: what crashed crashes again. */
+	raise(signal);
+}
+
+void linux_remember_terminal(void)
+{
+	static const int crashes[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+	struct sigaction action = {.sa_handler = give_terminal_back, .sa_flags = SA_RESETHAND};
+
+	if (tcgetattr(STDOUT_FILENO, &terminal))
+		return;
+	for (unsigned int i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
+		sigaction(crashes[i], &action, 0);
 }
 
 void linux_release_code(void)

@@ -116,14 +116,24 @@ struct Arguments {
                 throw UsageError(message: "--kind: 'tcp_state' needs --states")
             }
             return .trace(options, stream)
+        case .top:
+            try refuse(ofTrace, in: "top")
+            options.showsStatus = false
+            let stream = try output(format) { text throws(OptionError) in try OutputFormat(parsing: text) } ?? .text
+            return .top(options, stream)
         case .check:
-            if let ofTrace { throw UsageError(message: "--\(ofTrace) belongs to `porttrace trace`, not to check") }
+            try refuse(ofTrace, in: "check")
             let report =
                 try output(format) { text throws(OptionError) in try CheckReport.Format(parsing: text) } ?? .text
             options.showsStatus = report == .text
             options.duration = options.duration ?? checkDuration
             return .check(options, report)
         }
+    }
+
+    private static func refuse(_ option: StaticString?, in command: StaticString) throws(UsageError) {
+        guard let option else { return }
+        throw UsageError(message: "--\(option) belongs to `porttrace trace`, not to \(command)")
     }
 
     /// Nanoseconds of `check`'s sample.

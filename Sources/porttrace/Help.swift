@@ -5,6 +5,7 @@ enum Help {
         case nil: overview
         case .trace: trace
         case .check: overview
+        case .top: top
         }
     }
 
@@ -12,6 +13,7 @@ enum Help {
         porttrace: which pod is out of ephemeral ports, NAT ports or conntrack entries, and towards where
 
         usage: porttrace [trace] [options]    stream failures as they happen
+               porttrace top [options]        the resources nearest to their limit, and who holds them, live
                porttrace --version | --help
                porttrace trace --help         all options and what an event means
 
@@ -37,6 +39,7 @@ enum Help {
           snat_exhausted           no free source port for a NAT mapping; the packet was dropped
           conntrack_insert_failed  race, chain_too_long, dying or no_memory; the packet was dropped
           tcp_state          with --states: a TCP socket's change of state
+          pressure           a resource crossed 80 % or 95 % of its limit, up or down: holders and time left
           lost               samples not delivered, or runs that the kernel skipped
           summary            last line of a run: totals, whether they are exact, what saw them
 
@@ -45,6 +48,24 @@ enum Help {
 
         signals: SIGINT, SIGTERM stop cleanly, SIGUSR1 flushes now, SIGHUP reads --names again, without it stops.
         exit status: 0 fine, 1 could not do its work, 2 bad usage.
+
+        """
+
+    static let top = """
+        porttrace top: a live table of ports, conntrack entries and NAT ports: how near to the limit, how fast, who holds them
+
+        usage: porttrace top [options]
+
+        \(options)
+
+        On a terminal, with TERM set; a new picture each --interval. Keys: arrows move, Enter shows one resource's holders,
+        destinations and last failures, s sorts, p pauses, / filters, ? explains, q quits. NO_COLOR is respected.
+        With -o ndjson one line each interval, without a terminal:
+          {"schema":1,"timestamp":…,"node":…,"type":"snapshot","rows":[{"resource":{"kind","netns_id","proto","src","dst",
+          "used","limit"},"rate_per_s","failures_per_s","eta_s","holders"}]}
+
+        A filter lets those resources through that one of their holders matches, and those whose failures pass.
+        exit status: 0 fine, 1 could not do its work, 2 bad usage, which a missing terminal is too.
 
         """
 

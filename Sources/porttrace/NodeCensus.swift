@@ -11,6 +11,9 @@ final class NodeCensus: CensusSource {
     /// Nanoseconds between two looks at the ports at least.
     private static let nearest: UInt64 = 1_000_000_000
 
+    /// Nanoseconds by which a refresh may come early, so that one a second finds a look due each time.
+    private static let slack: UInt64 = 100_000_000
+
     private let session: ProbeSession
     private let names: NodeNames
     private let reader: TableCensusReader
@@ -53,6 +56,23 @@ final class NodeCensus: CensusSource {
                 $0.resource.proto == resource.proto && $0.resource.source == resource.source
                     && $0.resource.destination == resource.destination
             }
+        }
+    }
+
+    /// Looks at what is due, where it is due: ports now, tables on their own thread.
+    func refresh() {
+        if UInt64(KernelClock.monotonicNow()) + Self.slack >= nextPorts { try? lookAtPorts() }
+        askForTables()
+    }
+
+    /// The tables that are in use, as full as they are now and held as the last reading has found it.
+    var tableOccupancies: [Occupancy] {
+        guard let used = session.conntrack?.usedTables() else { return tables.map(\.table) }
+        let limit = session.conntrack?.limit.map { UInt64($0) }
+        return used.tables.map { table in
+            let read = tables.first { $0.namespace == table.namespace }?.table
+            return read?.aged(to: table.entries)
+                ?? Occupancy(Resource(.conntrack, in: table.namespace), used: table.entries, limit: limit, holders: [])
         }
     }
 

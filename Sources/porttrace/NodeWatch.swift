@@ -33,6 +33,8 @@ final class NodeWatch {
     private var reportedRing: UInt64 = 0
     private var reportedMissed: UInt64 = 0
     private var announcedIdle = false
+    /// How often the user's names were read again.
+    private(set) var reloads = 0
 
     /// - Parameter format: of the events; nil: they are counted only.
     /// - Throws: ``ProbeError`` where nothing can be attached, or a file of the options cannot be read.
@@ -72,14 +74,15 @@ final class NodeWatch {
             hint: "it must be where the host's file system is seen")
     }
 
-    /// Streams until a signal, the end of the duration or of the reader; then detaches and reports what is left, unless
-    /// there is nobody to report to.
-    func run() throws(ProbeError) {
+    /// Streams until a signal, the end of the duration or of the reader, or until the view wants no more; then detaches and
+    /// reports what is left, unless there is nobody to report to.
+    func run(_ view: (any WatchView)? = nil) throws(ProbeError) {
         announce()
+        try view?.begin()
         linux_release_code()
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
-            wait()
+            guard wait(view) else { break }
             if try session.conntrack?.refresh() ?? false { stream.forgetDestinations() }
             try readSamples()
             if interrupts.reloadIsDue {
@@ -89,8 +92,10 @@ final class NodeWatch {
             if interrupts.flushIsDue {
                 interrupts.flushIsDue = false
                 try flush()
+                view?.flushed()
             }
         }
+        view?.end()
         status.clear()
         guard output.state == .open else { return }
         session.detach()
@@ -108,28 +113,33 @@ final class NodeWatch {
         session.close()
     }
 
-    /// Waits for samples, interrupts, answers or the end of the reader.
-    private func wait() {
+    /// Waits for samples, interrupts, answers, the view's keys or the end of the reader.
+    ///
+    /// - Returns: Whether the view wants more.
+    private func wait(_ view: (any WatchView)?) -> Bool {
         var polled = [
             pollfd(fd: session.records.descriptor, events: Int16(POLLIN), revents: 0), output.polled,
         ]
         polled += interrupts.polled
         let answers = polled.count
         polled += [conntrack.descriptor, census.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        if let view { polled += view.polled }
         let watches = StandardError.isTerminal && options.showsStatus && stream.passed == 0
         if watches { status.show() }
         let refresh = session.conntrack == nil ? -1 : Int32(ConntrackAudit.freshness / 1_000_000)
-        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else { return }
+        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else { return true }
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }
         if polled[answers + 1].revents != 0 { census.takeTables() }
+        return view?.update() ?? true
     }
 
     /// Reads the user's names again; where that fails the old ones stay.
     private func reload() {
         do {
             if let namesList { stream.addresses = try namesList.readAgain() }
+            reloads += 1
         } catch {
             StandardError.write(line: error.description)
         }
@@ -212,9 +222,12 @@ final class NodeWatch {
         stream.consume(stream.pendingByteCount)
     }
 
+    /// Each hook and its tier, in the order to show.
+    var hooks: [(hook: String, tier: String)] { session.states.map { ($0.hook.rawValue, tier(of: $0)) } }
+
     private var facts: SessionFacts {
         SessionFacts(
-            hooks: session.states.map { ($0.hook.rawValue, tier(of: $0)) },
+            hooks: hooks,
             attachedTypes: session.states.filter { $0.attachment != nil }.flatMap(\.hook.eventTypes),
             kernel: movements)
     }

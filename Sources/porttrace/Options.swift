@@ -7,12 +7,14 @@ enum Invocation {
     case version
     case trace(WatchOptions, OutputFormat)
     case check(WatchOptions, CheckReport.Format)
+    case top(WatchOptions, OutputFormat)
 }
 
 /// The commands that there are.
 enum Command: String {
     case trace
     case check
+    case top
 }
 
 /// What to watch, and how: the options that all commands share, and some of `trace` alone.

@@ -18,6 +18,8 @@ do {
         exit(try TraceCommand.run(options, format: format))
     case .check(let options, let format):
         exit(CheckCommand.run(options, format: format))
+    case .top(let options, let format):
+        exit(try TopCommand.run(options, format: format))
     }
 } catch let error as UsageError {
     StandardError.write(line: "\(error.message); see porttrace --help")

@@ -109,7 +109,7 @@ import Testing
             }
             guard let text = owner.text else { continue }
             #expect(!text.string.unicodeScalars.contains { isHazardous($0.value) })
-            #expect(text.width <= 48 && text.width == text.string.unicodeScalars.count)
+            #expect(text.width <= 48 && text.width == TerminalText(text.string).width)
         }
     }
 }

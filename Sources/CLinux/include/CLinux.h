@@ -74,6 +74,12 @@ int linux_driver_counter(const char *device, const char *counter, unsigned long 
  */
 void linux_release_code(void);
 
+/*
+ * Remembers the modes of the terminal on standard output, and gives it back if this process crashes: with these modes, off
+ * the alternate screen, its cursor shown.
+ */
+void linux_remember_terminal(void);
+
 /* As many descriptors as one message carries (SCM_MAX_FD, include/net/scm.h). */
 #define LINUX_MAX_DESCRIPTORS 253
 

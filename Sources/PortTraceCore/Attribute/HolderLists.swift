@@ -67,7 +67,7 @@ extension Failure {
         case .connectExhausted, .bindExhausted, .conntrackTableFull, .conntrackEvicted, .snatExhausted,
             .conntrackInsertFailed:
             return true
-        case .connectConflict, .timeWaitOverflow, .tcpState, .lost, .summary: return false
+        case .connectConflict, .timeWaitOverflow, .tcpState, .pressure, .lost, .summary: return false
         }
     }
 }

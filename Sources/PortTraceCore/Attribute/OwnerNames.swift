@@ -118,10 +118,15 @@ extension OwnerNames {
         let most = widest - columns
         if whole.width <= most { return whole }
         let scalars = whole.string.unicodeScalars
-        var text = TerminalText()
-        text.append(String(String.UnicodeScalarView(scalars.prefix(most / 2 - 1))))
-        text.append(ellipsis)
-        text.append(String(String.UnicodeScalarView(scalars.suffix(most - most / 2))))
+        var text = whole.cut(to: most / 2)
+        var (start, width) = (scalars.endIndex, 0)
+        while start > scalars.startIndex {
+            let before = scalars.index(before: start)
+            width += PortTraceCore.columns(of: scalars[before].value)
+            if width > most - most / 2 { break }
+            start = before
+        }
+        text.append(String(scalars[start...]))
         return text
     }
 }

@@ -18,6 +18,8 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     case conntrackInsertFailed
     /// A TCP socket changed its state: no failure, and told with `--states` only.
     case tcpState
+    /// A resource has crossed a threshold on its way to its limit, or back.
+    case pressure
     /// Something that porttrace could not deliver or see.
     case lost
     /// The last line of a run.
@@ -33,7 +35,9 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     var isConntrack: Bool {
         switch self {
         case .conntrackTableFull, .conntrackEvicted, .snatExhausted, .conntrackInsertFailed: true
-        case .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .tcpState, .lost, .summary: false
+        case .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .tcpState, .pressure, .lost,
+            .summary:
+            false
         }
     }
 
@@ -52,6 +56,7 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .snatExhausted: "snat_exhausted"
         case .conntrackInsertFailed: "conntrack_insert_failed"
         case .tcpState: "tcp_state"
+        case .pressure: "pressure"
         case .lost: "lost"
         case .summary: "summary"
         }
@@ -69,6 +74,7 @@ public enum EventType: UInt8, CaseIterable, Sendable {
         case .snatExhausted: "SNAT exhausted"
         case .conntrackInsertFailed: "insert failed"
         case .tcpState: "TCP state"
+        case .pressure: "pressure"
         case .lost: "lost"
         case .summary: "summary"
         }

@@ -113,6 +113,11 @@ public struct Filter: Sendable {
     public var asksForNames: Bool {
         !namespaces.isEmpty || !pods.isEmpty || !containers.isEmpty
     }
+
+    /// Whether an option asks for something of an owner.
+    private var asksForOwners: Bool {
+        !cgroups.isEmpty || !pids.isEmpty || !comms.isEmpty || asksForNames
+    }
 }
 
 /// What a filter says of an event.
@@ -189,6 +194,25 @@ extension Filter {
     /// - Parameter owner: as for a failure.
     func evaluate(_ holder: Holder, of resource: Resource, owner: Verdict) -> Verdict {
         owner.and(evaluate(holder.owner.process)).and(evaluate(resource.destination))
+    }
+
+    /// What all options say of a resource: those about owners must all match one of its holders, `--dest` its
+    /// destination. Where part of it is nobody's, as far as is known, that may be whose was asked for.
+    ///
+    /// - Parameters:
+    ///   - of: the types of events that it is about: any of them.
+    ///   - owner: what ``evaluate(cgroup:hasV1:)`` and ``evaluate(names:)`` say of a holder.
+    func evaluate(_ occupancy: Occupancy, types of: [EventType], owner: (HolderOwner) -> Verdict) -> Verdict {
+        if isEmpty { return .pass }
+        if !of.contains(where: allows) { return .reject }
+        let destination = evaluate(occupancy.resource.destination)
+        guard asksForOwners, destination != .reject else { return destination }
+        let held = occupancy.holders.reduce(0) { $0 + $1.count }
+        var verdict = held < occupancy.used || occupancy.holders.isEmpty ? Verdict.undecided : .reject
+        for holder in occupancy.holders where verdict != .pass {
+            verdict = verdict.or(evaluate(holder, of: occupancy.resource, owner: owner(holder.owner)))
+        }
+        return destination.and(verdict)
     }
 
     private func evaluate(_ process: HoldingProcess?) -> Verdict {

@@ -22,15 +22,16 @@ public final class EventStream {
     /// Turns monotonic times into UTC; to be set again as the offset is measured again.
     public var clock: Clock
 
-    private let format: OutputFormat?
-    private let filter: Filter
+    let format: OutputFormat?
+    let filter: Filter
     private let report: (Diagnostic) -> Void
-    private var output = OutputBuffer()
-    private var names: NameCaches
+    var output = OutputBuffer()
+    var names: NameCaches
     private var clashes: HeldClashes
     private var accounts = RunAccounts()
-    private var lines: NDJSONLines
-    private var text: TextOutput
+    var lines: NDJSONLines
+    var text: TextOutput
+    var raised = RaisedPressure()
     private var tallied = FailureTallies()
 
     /// A stream without events.
@@ -88,7 +89,7 @@ public final class EventStream {
                 holders: names.holders(of: sample.failure, at: sample.time).json, to: &output)
         case nil:
             count(1, of: sample.failure.type, verdict)
-            if verdict == .pass { tallied.add(sample.failure, count: 1) }
+            if verdict == .pass { tallied.add(sample.failure, count: 1, at: sample.time) }
         case .text:
             // One that does not pass is counted with its row.
             guard verdict == .pass else { return }
@@ -179,7 +180,7 @@ public final class EventStream {
                 failure, count: count, first: max(time, 0), last: nil, owner: [], destination: [],
                 holders: names.holders(of: failure, at: clock.monotonic(utc: time)).json, to: &output)
         case .text: text.collect(failure, count: count, time: clock.monotonic(utc: time), destination: nil)
-        case nil: tallied.add(failure, count: count)
+        case nil: tallied.add(failure, count: count, at: clock.monotonic(utc: time))
         }
     }
 
@@ -302,7 +303,7 @@ public final class EventStream {
                 holders: names.holders(of: failure, at: max(first, last)).json, to: &output)
         case .text:
             text.collect(failure, count: count, time: first, destination: names.destination(of: failure).text)
-        case nil: tallied.add(failure, count: count)
+        case nil: tallied.add(failure, count: count, at: max(first, last))
         }
     }
 
@@ -339,7 +340,7 @@ public final class EventStream {
     // MARK: Accounts
 
     @inline(__always)
-    private func count(_ count: UInt64, of type: EventType, _ verdict: Verdict) {
+    func count(_ count: UInt64, of type: EventType, _ verdict: Verdict) {
         switch verdict {
         case .pass: accounts.totals[type] &+= count
         case .reject: break

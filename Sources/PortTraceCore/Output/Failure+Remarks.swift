@@ -38,7 +38,8 @@ extension Failure {
         case .timeWaitOverflow:
             return "closed without TIME_WAIT: "
                 + (cause == .noMemory ? "no memory for it" : "tcp_max_tw_buckets reached\(maximum)")
-        case .conntrackInsertFailed, .connectExhausted, .connectConflict, .bindExhausted, .tcpState, .lost, .summary:
+        case .conntrackInsertFailed, .connectExhausted, .connectConflict, .bindExhausted, .tcpState, .pressure,
+            .lost, .summary:
             return "\(flow)packet dropped: \(cause?.words ?? "no conntrack entry")"
         }
     }

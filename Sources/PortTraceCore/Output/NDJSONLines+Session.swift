@@ -33,7 +33,7 @@ extension NDJSONLines {
         }
         output.append("},\"undecided\":{")
         NDJSONLines.append(
-            accounts.undecided, of: EventType.failures.filter { accounts.undecided[$0] > 0 }, to: &output)
+            accounts.undecided, of: EventType.allCases.filter { accounts.undecided[$0] > 0 }, to: &output)
         output.append("},\"kernel\":[")
         for (index, movement) in facts.kernel.enumerated() {
             if index > 0 { output.append(byte: UInt8(ascii: ",")) }

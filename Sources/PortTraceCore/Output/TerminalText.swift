@@ -1,8 +1,5 @@
 /// A piece of a text line: bytes that are safe on a terminal, and how many columns they take.
-///
-/// A scalar counts as one column. That is wrong for wide and combining characters, where a line is then a little
-/// out of place.
-struct TerminalText {
+struct TerminalText: Equatable {
     private(set) var bytes: [UInt8] = []
     private(set) var width = 0
 
@@ -21,7 +18,7 @@ struct TerminalText {
     /// Adds the tool's own words.
     mutating func append(_ words: String) {
         bytes.append(contentsOf: words.utf8)
-        width += words.unicodeScalars.count
+        width += words.unicodeScalars.reduce(0) { $0 + columns(of: $1.value) }
     }
 
     /// Adds the tool's own words.
@@ -62,9 +59,9 @@ struct TerminalText {
                 } else {
                     append(ascii: { $0.append(unicodeEscape: scalar) })
                 }
-            default:
+            case let scalar?:
                 bytes.append(contentsOf: foreign[index..<index + step.length])
-                width += 1
+                width += columns(of: scalar)
             }
             index += step.length
         }
@@ -90,6 +87,26 @@ struct TerminalText {
         padded.append(String(repeating: " ", count: max(width - self.width, 0)))
         padded.append(self)
         return padded
+    }
+
+    /// The text in so many columns at most: where it is wider, without its end, and with an ellipsis in its place.
+    func cut(to most: Int) -> TerminalText {
+        if width <= most { return self }
+        var text = TerminalText()
+        guard most > 0 else { return text }
+        bytes.withUnsafeBytes { bytes in
+            var index = 0
+            while index < bytes.count {
+                let step = UnicodeStep(bytes, at: index)
+                let columns = step.scalar.map { PortTraceCore.columns(of: $0) } ?? 1
+                guard text.width + columns < most else { break }
+                text.bytes.append(contentsOf: bytes[index..<index + step.length])
+                text.width += columns
+                index += step.length
+            }
+        }
+        text.append("…" as String)
+        return text
     }
 
     /// The bytes without spaces at the end.

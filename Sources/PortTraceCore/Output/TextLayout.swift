@@ -24,19 +24,55 @@ struct TextLayout {
         holders: TerminalText?, to output: inout OutputBuffer
     ) {
         appendStart(failure.type, count: "\(count)", at: time, to: &output)
+        let owner = TextLayout.owner(
+            owner, comm: failure.process?.comm, pid: failure.process?.pid, isKernels: failure.isKernels)
+        appendEnd(
+            owner, TextLayout.endpoint(failure.source, failure.sourcePort),
+            TextLayout.destination(of: failure, names: names), failure.remarks, holders: holders, to: &output)
+    }
+
+    /// Adds the line of a crossing.
+    ///
+    /// - Parameters:
+    ///   - owner: the largest holder; nil: nobody is known.
+    ///   - destination: the names of the resource's destination, nil where they are not known.
+    mutating func append(
+        _ crossing: PressureCrossing, at time: Int64, owner: OwnerCache.Entry?, destination names: TerminalText?,
+        to output: inout OutputBuffer
+    ) {
+        let occupancy = crossing.occupancy
+        let percent = occupancy.share.map { UInt64(min($0, 10) * 100) } ?? 0
+        appendStart(.pressure, count: "\(percent)%", at: time, to: &output)
+        let holder = occupancy.holders.first
+        let process = holder?.owner.process
+        let resource = occupancy.resource
+        appendEnd(
+            owner.map { TextLayout.owner($0, comm: process?.comm, pid: process?.pid, isKernels: false) }
+                ?? TerminalText("-"),
+            TextLayout.endpoint(resource.source, 0),
+            resource.destination.map { TextLayout.endpoint($0.address, $0.port, names: names) } ?? TerminalText(),
+            crossing.remarks, holders: nil, to: &output)
+    }
+
+    /// Adds the line that stands for crossings without lines of their own.
+    func append(crossingsLeft count: Int, to output: inout OutputBuffer) {
+        appendStart(.pressure, count: "+\(count)", at: nil, to: &output)
+        output.append("  more crossings of 80 % or 95 %\n")
+    }
+
+    private mutating func appendEnd(
+        _ owner: TerminalText, _ source: TerminalText, _ destination: TerminalText, _ remarks: TerminalText,
+        holders: TerminalText?, to output: inout OutputBuffer
+    ) {
         var line = TerminalText()
         line.append("  " as String)
-        line.append(
-            who.padded(
-                TextLayout.owner(
-                    owner, comm: failure.process?.comm, pid: failure.process?.pid, isKernels: failure.isKernels)))
+        line.append(who.padded(owner))
         line.append("  " as String)
-        line.append(from.padded(TextLayout.endpoint(failure.source, failure.sourcePort)))
-        let destination = TextLayout.destination(of: failure, names: names)
+        line.append(from.padded(source))
         line.append(destination.width > 0 ? " → " : "   " as String)
         line.append(to.padded(destination))
         line.append("  " as String)
-        line.append(failure.remarks)
+        line.append(remarks)
         if let holders {
             line.append("; " as String)
             line.append(holders)

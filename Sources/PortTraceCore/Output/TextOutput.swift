@@ -12,6 +12,8 @@ struct TextOutput {
     private var printed = PrintedSamples()
     private var interval = TextInterval()
     private var linesShown = 0
+    /// Crossings of this interval that had no room.
+    private var crossingsLeft = 0
     private var lost: [(place: LossPlace, count: UInt64, time: Int64)] = []
 
     init(each: Bool, colour: Bool) {
@@ -21,8 +23,8 @@ struct TextOutput {
 
     /// Whether a sample may still have a line in this interval.
     var hasRoom: Bool {
-        // Room is kept for a line for each type's rest and for each sort of loss.
-        linesShown < (each ? TextInterval.mostLines - EventType.failures.count - 2 : TextOutput.mostSamples)
+        // Room is kept for a line for each type's rest, for each sort of loss and for crossings.
+        linesShown < (each ? TextInterval.mostLines - EventType.failures.count - 3 : TextOutput.mostSamples)
     }
 
     /// Whether anything waits for the interval's end.
@@ -53,6 +55,21 @@ struct TextOutput {
         if sample.failure.type != .tcpState { printed.insert(sample) }
         interval.insertShown(sample.failure)
         table.insert(sample.failure, count: 1, destination: destination)
+    }
+
+    /// Writes a crossing that passed, or counts it where the interval has no room for it.
+    mutating func append(
+        _ crossing: PressureCrossing, at time: Int64, names: inout NameCaches, to output: inout OutputBuffer
+    ) {
+        guard linesShown < TextOutput.mostSamples else {
+            crossingsLeft += 1
+            return
+        }
+        let endpoint = crossing.occupancy.resource.destination
+        layout.append(
+            crossing, at: time, owner: crossing.occupancy.holders.first.map { names.owner(of: $0.owner) },
+            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0).text, to: &output)
+        linesShown += 1
     }
 
     /// How many of a row's failures have not been shown.
@@ -100,7 +117,8 @@ struct TextOutput {
     ) {
         func utc(_ time: UInt64) -> Int64? { time == 0 ? nil : clock.utc(monotonic: time) }
 
-        let ended = interval.finish(lines: TextInterval.mostLines - linesShown - lost.count)
+        let others = lost.count + (crossingsLeft > 0 ? 1 : 0)
+        let ended = interval.finish(lines: TextInterval.mostLines - linesShown - others)
         for line in ended.lines {
             layout.append(
                 line.failure, count: line.count, at: utc(line.time), owner: names.owner(of: line.failure),
@@ -116,6 +134,8 @@ struct TextOutput {
             layout.append(lost: place, count: count, at: time, to: &output)
         }
         lost.removeAll()
+        if crossingsLeft > 0 { layout.append(crossingsLeft: crossingsLeft, to: &output) }
+        crossingsLeft = 0
         linesShown = 0
     }
 

@@ -6,6 +6,8 @@ struct FailureTallies {
     private static let mostVictims = 32_768
     /// Victims that a tally names.
     private static let namedVictims = 16
+    /// Failures that it remembers one by one.
+    private static let recentFailures = 8
 
     private struct Key: Hashable {
         var type: EventType
@@ -17,19 +19,22 @@ struct FailureTallies {
         var tally: FailureTally
         var victims: [HolderOwner: UInt64] = [:]
 
-        mutating func add(_ failure: Failure, count: UInt64, victim: HolderOwner) {
+        mutating func add(_ failure: Failure, count: UInt64, at time: UInt64, victim: HolderOwner) {
             tally.count += count
             if failure.proto == TransportProtocol.udp, failure.destinationPort == 53 { tally.dns += count }
             if let range = failure.portRange { tally.portRange = range }
             if failure.limit != 0 { tally.limit = failure.limit }
             victims[victim, default: 0] += count
+            if tally.recent.count == FailureTallies.recentFailures { tally.recent.removeFirst() }
+            tally.recent.append(RecentFailure(time: time, victim: victim, count: count))
         }
     }
 
     private var rows: [Key: Row] = [:]
     private var victimCount = 0
 
-    mutating func add(_ failure: Failure, count: UInt64) {
+    /// - Parameter time: of the last of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    mutating func add(_ failure: Failure, count: UInt64, at time: UInt64) {
         var key = Key(type: failure.type, cause: failure.cause, resource: Resource(wantedBy: failure))
         if rows[key] == nil, rows.count >= Self.mostResources {
             let kind = key.resource.kind
@@ -40,7 +45,7 @@ struct FailureTallies {
             if victimCount < Self.mostVictims { victimCount += 1 } else { victim = .unknown }
         }
         rows[key, default: Row(tally: FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))]
-            .add(failure, count: count, victim: victim)
+            .add(failure, count: count, at: time, victim: victim)
     }
 
     /// Largest first.
@@ -71,7 +76,7 @@ extension Resource {
                 destination: failure.backend ?? destination)
         case .timeWaitOverflow:
             self.init(.timeWait, in: namespace, proto: failure.proto)
-        case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .tcpState, .lost, .summary:
+        case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .tcpState, .pressure, .lost, .summary:
             self.init(.conntrack, in: namespace)
         }
     }

@@ -44,6 +44,8 @@ public struct FailureTally: Sendable {
     public var portRange: PortRange?
     /// nf_conntrack_max, or the usable ports of an exhausted NAT address; nil: not known.
     public var limit: UInt32?
+    /// The last ones, a few, the latest at the end.
+    public var recent: [RecentFailure]
 
     public init(type: EventType, cause: Cause?, resource: Resource, count: UInt64) {
         self.type = type
@@ -52,6 +54,21 @@ public struct FailureTally: Sendable {
         self.count = count
         victims = []
         dns = 0
+        recent = []
+    }
+}
+
+/// A failure, or several of one process at once.
+public struct RecentFailure: Equatable, Sendable {
+    /// CLOCK_MONOTONIC, nanoseconds; 0: not known.
+    public var time: UInt64
+    public var victim: HolderOwner
+    public var count: UInt64
+
+    public init(time: UInt64, victim: HolderOwner, count: UInt64) {
+        self.time = time
+        self.victim = victim
+        self.count = count
     }
 }
 

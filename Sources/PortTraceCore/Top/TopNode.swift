@@ -1,0 +1,201 @@
+/// What `porttrace top` knows of a node: its resources as they were last found, and their failures.
+///
+/// How to drive it, on one thread: ``look(_:at:covers:)`` after each look at the ports or at the conntrack tables,
+/// ``failures(_:at:)`` after each flush, then ``picture(at:)``. No call waits or calls the system, but through its sources.
+public final class TopNode {
+    /// Nanoseconds for which a resource counts as failing.
+    private static let failingTime: UInt64 = 10_000_000_000
+    /// Resources whose growth is followed, see ``Pressure``.
+    private static let followed = 2_048
+
+    /// The failures of one resource.
+    private struct Failing {
+        var tallies: [FailureTally] = []
+        var count: UInt64 = 0
+        var perSecond = 0.0
+        /// CLOCK_MONOTONIC, nanoseconds.
+        var lastTime: UInt64 = 0
+    }
+
+    /// CLOCK_MONOTONIC, nanoseconds.
+    private let start: UInt64
+    private let filter: Filter
+    var names: TopNames
+    /// To be set when it has changed.
+    public var facts: TopFacts
+    /// Turns times into the day's; to be set again as the offset is measured again.
+    public var clock: Clock
+    /// What fills each conntrack table.
+    public var destinations: [NamespaceIdentity: [TableCensus.Destination]] = [:]
+    private var occupancies: [Occupancy] = []
+    private var pressure = Pressure(.init(least: 0, most: TopNode.followed))
+    private var failing: [Resource: Failing] = [:]
+    private var failuresTime: UInt64
+
+    /// - Parameters:
+    ///   - start: CLOCK_MONOTONIC, nanoseconds.
+    ///   - forTerminal: whether names are for the screen; else for NDJSON.
+    public init(
+        _ facts: TopFacts, start: UInt64, clock: Clock, filter: Filter, cgroupPaths: any CgroupPathSource,
+        owners: any OwnerSource, addresses: NamedAddresses = NamedAddresses(), forTerminal: Bool
+    ) {
+        self.facts = facts
+        self.start = start
+        self.clock = clock
+        self.filter = filter
+        failuresTime = start
+        names = TopNames(
+            owners: OwnerCache(
+                paths: cgroupPaths, owners: owners, addresses: addresses, filter: filter, forTerminal: forTerminal),
+            destinations: DestinationNames(owners: owners, addresses: addresses, forTerminal: forTerminal))
+    }
+
+    /// The user's names for addresses; may be set again at any time.
+    public var addresses: NamedAddresses {
+        get { names.owners.addresses }
+        set {
+            names.owners.addresses = newValue
+            names.destinations.addresses = newValue
+        }
+    }
+
+    /// To be called each second: addresses of pods may have moved, and paths may be known by now.
+    public func refreshNames() {
+        names.destinations.forget()
+        names.owners.endInterval()
+    }
+
+    /// Takes what a look has found, in place of what the last one of that sort has.
+    ///
+    /// - Parameters:
+    ///   - time: when it was begun: CLOCK_MONOTONIC, nanoseconds.
+    ///   - covers: whether the look would have found a resource.
+    public func look(_ found: [Occupancy], at time: UInt64, covers: (Resource) -> Bool) {
+        occupancies = occupancies.filter { !covers($0.resource) } + found
+        _ = pressure.look(found, at: time, covers: covers)
+    }
+
+    /// How long to wait after a look before the next one of its sort, see ``Pressure/delay(afterLookCosting:covers:)``.
+    public func delay(afterLookCosting cost: UInt64, covers: (Resource) -> Bool) -> UInt64 {
+        pressure.delay(afterLookCosting: cost, covers: covers)
+    }
+
+    /// Takes the failures since the start, all of them: ``EventStream/tallies``.
+    ///
+    /// - Parameter time: CLOCK_MONOTONIC, nanoseconds.
+    public func failures(_ tallies: [FailureTally], at time: UInt64) {
+        let seconds = Double(max(time &- failuresTime, 1)) / 1e9
+        failuresTime = time
+        var next: [Resource: Failing] = [:]
+        for tally in tallies {
+            next[tally.resource.asWanted, default: Failing()].tallies.append(tally)
+        }
+        for (resource, var state) in next {
+            let before = failing[resource]
+            state.count = state.tallies.reduce(0) { $0 + $1.count }
+            let more = state.count - min(state.count, before?.count ?? 0)
+            state.perSecond = Double(more) / seconds
+            state.lastTime = more > 0 ? time : before?.lastTime ?? 0
+            next[resource] = state
+        }
+        failing = next
+    }
+
+    /// What there is to be shown now.
+    ///
+    /// - Parameter time: CLOCK_MONOTONIC, nanoseconds.
+    public func picture(at time: UInt64) -> TopPicture {
+        var picture = TopPicture(facts: facts, elapsed: time &- start)
+        var unmet = failing
+        for occupancy in occupancies {
+            var row = TopRow(occupancy)
+            if !unmet.isEmpty, let failing = unmet.removeValue(forKey: occupancy.resource.asWanted) {
+                row.take(failing.count, failing.perSecond, isFailing: isFailing(failing, at: time))
+            }
+            guard row.failures > 0 || passes(occupancy) else { continue }
+            row.rate = pressure.rate(of: occupancy.resource)
+            row.eta = pressure.eta(of: occupancy.resource)
+            picture.rows.append(row)
+        }
+        // Those that failed have passed the filter, each by itself.
+        for (resource, failing) in unmet {
+            let tally = failing.tallies.first
+            let range = tally?.portRange.map { UInt64($0.high) - UInt64($0.low) + 1 }
+            var row = TopRow(
+                Occupancy(resource, used: 0, limit: tally?.limit.map { UInt64($0) } ?? range, holders: []))
+            row.isMeasured = false
+            row.take(failing.count, failing.perSecond, isFailing: isFailing(failing, at: time))
+            picture.rows.append(row)
+        }
+        for failing in failing.values {
+            picture.failures += failing.count
+            picture.failuresPerSecond += failing.perSecond
+        }
+        picture.rows.sort { TopOrder.nearness.places($0, before: $1) }
+        return picture
+    }
+
+    private func isFailing(_ failing: Failing, at time: UInt64) -> Bool {
+        failing.lastTime > 0 && time < failing.lastTime + Self.failingTime
+    }
+
+    private func passes(_ occupancy: Occupancy) -> Bool {
+        if filter.isEmpty { return true }
+        return filter.evaluate(occupancy, types: occupancy.resource.kind.types) { names.owner(of: $0).verdict } == .pass
+    }
+
+    /// The failures of a resource by type and cause.
+    func tallies(of resource: Resource) -> [FailureTally] { failing[resource.asWanted]?.tallies ?? [] }
+
+    /// The resources of a namespace's ports, the most used first.
+    func ports(in namespace: NamespaceIdentity) -> [Occupancy] {
+        occupancies.filter { $0.resource.kind == .ports && $0.resource.namespace == namespace }
+            .sorted { $0.used > $1.used }
+    }
+}
+
+/// What names are known.
+struct TopNames {
+    var owners: OwnerCache
+    var destinations: DestinationNames
+
+    mutating func owner(of holder: HolderOwner) -> OwnerCache.Entry { owners.entry(for: holder.key) }
+}
+
+/// What `porttrace top` shows at a moment.
+public struct TopPicture: Sendable {
+    var facts: TopFacts
+    /// Nanoseconds since the start.
+    var elapsed: UInt64
+    /// By nearness.
+    public internal(set) var rows: [TopRow] = []
+    /// Since the start, and during the last interval.
+    var failures: UInt64 = 0
+    var failuresPerSecond = 0.0
+
+    init(facts: TopFacts, elapsed: UInt64) {
+        self.facts = facts
+        self.elapsed = elapsed
+    }
+}
+
+extension TopRow {
+    fileprivate mutating func take(_ count: UInt64, _ perSecond: Double, isFailing: Bool) {
+        failures = count
+        failuresPerSecond = perSecond
+        self.isFailing = isFailing
+    }
+}
+
+extension Resource.Kind {
+    /// The types of the events that are about it.
+    fileprivate var types: [EventType] {
+        switch self {
+        case .ports: [.connectExhausted, .connectConflict, .pressure]
+        case .bindPorts: [.bindExhausted, .pressure]
+        case .conntrack: [.conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .pressure]
+        case .snat: [.snatExhausted, .pressure]
+        case .timeWait: [.timeWaitOverflow, .pressure]
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import Glibc
+import PortTraceCore
+import PortTraceNode
+import PortTraceProbes
+
+/// This node, as `top` shows it.
+final class NodeTopSource: TopSource {
+    let node: TopNode
+    private let watch: NodeWatch
+    private var reloads = 0
+    /// Of the looks that were taken last.
+    private var portsTime: UInt64 = 0
+    private var tablesTime: UInt64 = 0
+
+    init(_ watch: NodeWatch, forTerminal: Bool) {
+        self.watch = watch
+        let options = watch.options
+        var system = utsname()
+        uname(&system)
+        let kernel = withUnsafeBytes(of: system.release) { Array($0.prefix { $0 != 0 }) }
+        node = TopNode(
+            TopFacts(node: Array((options.node ?? NodeName.current()).utf8), kernel: kernel, hooks: watch.hooks),
+            start: UInt64(KernelClock.monotonicNow()), clock: watch.stream.clock, filter: options.filter,
+            cgroupPaths: watch.session.cgroupPaths, owners: watch.names, addresses: watch.stream.addresses,
+            forTerminal: forTerminal)
+    }
+
+    func refresh(at time: UInt64) {
+        node.facts.hooks = watch.hooks
+        node.clock = watch.stream.clock
+        node.refreshNames()
+        if reloads != watch.reloads { node.addresses = watch.stream.addresses }
+        reloads = watch.reloads
+        node.failures(watch.stream.tallies, at: time)
+        let census = watch.census
+        census.refresh()
+        if let ports = census.ports, ports.time != portsTime {
+            portsTime = ports.time
+            node.look(ports.occupancies, at: ports.time) { !$0.kind.isOfTables }
+            node.facts.sockets = TopSockets(of: ports)
+            if let host = ports.namespaces.first(where: { $0.isHost }) { node.facts.hostNamespace = host.id.inode }
+        }
+        let tables = census.tableOccupancies
+        node.look(tables, at: time) { $0.kind == .conntrack }
+        node.facts.conntrack = tables.isEmpty ? nil : (tables.reduce(0) { $0 + $1.used }, tables[0].limit)
+        if let read = census.tables.map(\.time).max(), read != tablesTime {
+            tablesTime = read
+            node.look(census.tables.flatMap(\.translations), at: read) { $0.kind == .snat }
+            node.destinations = Dictionary(
+                census.tables.map { ($0.namespace, $0.destinations) }, uniquingKeysWith: { first, _ in first })
+        }
+        node.facts.notVisible =
+            (census.ports?.notVisible ?? []) + census.notVisible.map { "\($0.what): \($0.why)" }
+    }
+}
+
+extension Resource.Kind {
+    /// Whether it is found in conntrack tables, not among sockets.
+    fileprivate var isOfTables: Bool { self == .conntrack || self == .snat }
+}

@@ -1,0 +1,314 @@
+"""The scenes of Tests/screen/run. Each gives a note, raises Failed, or Skipped."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+from tmux import Failed, Terminal
+
+GOLDENS = pathlib.Path(__file__).parent / "goldens"
+
+# What stands on the screen when the replayed node is shown.
+HEAD = "porttrace top"
+# The twelfth second, for good.
+STILL = "--from 12 --to 12"
+
+
+class Skipped(Exception):
+    """Why a scene cannot be played here."""
+
+
+@dataclass
+class Stage:
+    replay: str
+    product: str | None
+    folder: pathlib.Path
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def plain(screen):
+    """The lines without spaces at their ends, and without empty lines at the end."""
+    return "\n".join(line.rstrip() for line in screen.splitlines()).rstrip("\n")
+
+
+def scene_goldens(stage):
+    for name in ["60x20", "80x24", "120x40", "200x60"]:
+        columns, rows = map(int, name.split("x"))
+        golden = plain((GOLDENS / f"{name}.txt").read_text(encoding="utf-8"))
+        with Terminal(columns, rows) as terminal:
+            terminal.type(f"{stage.replay} {STILL}")
+            terminal.wait(lambda screen: plain(screen) == golden, f"the golden {name}")
+
+
+def scene_keys(stage):
+    with Terminal(120, 40) as terminal:
+        terminal.type(f"{stage.replay} --from 12 --tick 100")
+        terminal.wait_for("failures")
+        terminal.press("p")
+        paused = terminal.wait_for("PAUSED")
+        time.sleep(0.5)
+        expect(terminal.screen() == paused, "a paused screen moves")
+        terminal.press("p")
+        terminal.wait_without("PAUSED")
+        terminal.press("s")
+        terminal.wait_for("s sort: failures")
+        terminal.press("s", "s", "s")
+        terminal.wait_for("s sort: nearness")
+        terminal.press("?")
+        terminal.wait_for("ports for bind() to port 0")
+        terminal.press("Escape")
+        terminal.wait_for("RESOURCE")
+        terminal.press("Down", "Enter")
+        terminal.wait_for("holders")
+        expect("203.0.113.10:443" in terminal.screen(), "the second row's details are another's")
+        terminal.press("Escape")
+        terminal.wait_for("RESOURCE")
+        terminal.press("/")
+        terminal._tmux("send-keys", "-l", "日本")
+        screen = terminal.wait_for("filter: 日本_")
+        expect("NAT tcp" not in screen, "a row without the text stays")
+        terminal.press("BSpace", "BSpace", "Enter", "k", "j", "Home", "End", "PageUp", "PageDown")
+        terminal.wait_for("/ filter")
+        terminal.press("q")
+        terminal.wait_without(HEAD)
+
+
+def scene_latency(stage):
+    """Keys act within a frame: while nothing else changes, and pictures are a minute apart."""
+    slowest = 0.0
+    with Terminal(120, 40) as terminal:
+        terminal.type(f"{stage.replay} {STILL}")
+        terminal.wait_for("s sort: nearness")
+        for word in ["failures", "rate", "use", "nearness"]:
+            start = time.monotonic()
+            terminal.press("s")
+            terminal.wait_for(f"s sort: {word}")
+            slowest = max(slowest, time.monotonic() - start)
+    return f"slowest key {slowest * 1000:.0f} ms, tmux and the looking included"
+
+
+def scene_resize(stage):
+    with Terminal(80, 24) as terminal:
+        terminal.type(f"{stage.replay} {STILL}")
+        terminal.wait_for(HEAD)
+        for name in ["200x60", "60x20", "120x40", "80x24"]:
+            golden = plain((GOLDENS / f"{name}.txt").read_text(encoding="utf-8"))
+            terminal.resize(*map(int, name.split("x")))
+            terminal.wait(lambda screen: plain(screen) == golden, f"the golden {name}, resized")
+        terminal.resize(40, 5)
+        terminal.wait_for("porttrace top needs 60 columns")
+        terminal.resize(80, 24)
+        terminal.wait_for("RESOURCE")
+
+
+def modes(terminal, path):
+    """The terminal's modes, by stty, and what tmux knows of its screen."""
+    path.unlink(missing_ok=True)
+    terminal.type(f"stty -a > {path}.new && mv {path}.new {path}")
+    terminal.wait(lambda _: path.exists(), "stty")
+    known = {name: terminal.variable(name) for name in ["alternate_on", "cursor_flag", "keypad_flag", "keypad_cursor_flag"]}
+    return path.read_text(), known
+
+
+def ended(stage, terminal, name, act, command):
+    """Starts a screen, ends it by an act, and compares the terminal's modes before and after."""
+    before = modes(terminal, stage.folder / "before")
+    terminal.type(command)
+    terminal.wait_for("RESOURCE")
+    act(terminal)
+    terminal.wait_without("RESOURCE")
+    terminal.type("echo status=$?")
+    screen = terminal.wait(lambda screen: re.search(r"status=\d+", screen), f"{name}: the end")
+    after = modes(terminal, stage.folder / "after")
+    expect(before == after, f"{name}: the terminal was {before} and is {after}")
+    return int(re.search(r"status=(\d+)", screen)[1])
+
+
+def send(number):
+    return lambda terminal: os.kill(terminal.child(), number)
+
+
+def suspend(terminal):
+    """Ctrl-Z, a look at the shell, and back."""
+    terminal.press("C-z")
+    terminal.wait_for("Stopped")
+    expect("RESOURCE" not in terminal.screen(), "the screen stays while the program is stopped")
+    terminal.type("echo between")
+    terminal.wait_for("between")
+    terminal.type("fg")
+    terminal.wait_for("RESOURCE")
+    terminal.press("q")
+
+
+def stop_and_go_on(terminal):
+    """SIGSTOP, which nobody can take, and SIGCONT."""
+    child = terminal.child()
+    os.kill(child, signal.SIGSTOP)
+    terminal.wait_for("Stopped")
+    # The terminal is as the program has left it: Enter is no line's end.
+    terminal._tmux("send-keys", "-l", "fg")
+    terminal.press("C-j")
+    terminal.wait_without("Stopped")
+    terminal.press("q")
+
+
+ENDS = [
+    ("q", lambda terminal: terminal.press("q"), 0),
+    ("Ctrl-C", lambda terminal: terminal.press("C-c"), 0),
+    ("SIGINT", send(signal.SIGINT), 0),
+    ("SIGTERM", send(signal.SIGTERM), 0),
+    ("SIGHUP", send(signal.SIGHUP), 0),
+    ("SIGQUIT", lambda terminal: terminal.press("C-\\"), 0),
+    ("Ctrl-Z and fg, then q", suspend, 0),
+    ("SIGSTOP and fg, then q", stop_and_go_on, 0),
+]
+
+
+def scene_ends(stage):
+    for name, act, status in ENDS:
+        with Terminal() as terminal:
+            command = f"{stage.replay} --from 12"
+            found = ended(stage, terminal, name, act, command)
+            expect(found == status, f"{name}: exit status {found}, not {status}")
+    return f"{len(ENDS)} ends"
+
+
+def scene_error(stage):
+    """An error that is thrown, a crash, and the end of time."""
+    for end, status in [("throw", 1), ("crash", None), ("time", 0)]:
+        with Terminal() as terminal:
+            found = ended(stage, terminal, end, lambda _: None, f"{stage.replay} --to 8 --tick 100 --end {end}")
+            expect(found == status if status is not None else found >= 128, f"{end}: exit status {found}")
+
+
+def scene_stopped_output(stage):
+    """Ctrl-S holds the output up; a signal ends it all the same."""
+    with Terminal() as terminal:
+        found = ended(
+            stage, terminal, "Ctrl-S and SIGTERM",
+            lambda terminal: (terminal.press("C-s"), time.sleep(0.5), send(signal.SIGTERM)(terminal)),
+            f"{stage.replay} --from 12 --tick 100")
+        expect(found == 0, f"exit status {found}")
+
+
+def scene_hostile(stage):
+    with Terminal(200, 40) as terminal:
+        title = terminal.variable("pane_title")
+        terminal.type(f"{stage.replay} {STILL}")
+        terminal.wait_for(r"evil/a\u202eb\x1b")
+        expect(terminal.variable("pane_title") == title, "a name has changed the title")
+
+
+def scene_colours(stage):
+    for environment, coloured in [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)]:
+        with Terminal(environment=environment) as terminal:
+            terminal.type(f"{stage.replay} {STILL}")
+            terminal.wait_for("RESOURCE")
+            found = re.search(r"\x1b\[[0-9;]*3[123][;m]", terminal.screen(styled=True)) is not None
+            expect(found == coloured, f"{environment}: colours {found}")
+
+
+def scene_flicker(stage):
+    """After the first picture nothing is cleared, and a new one writes what has changed."""
+    path = stage.folder / "output"
+    with Terminal() as terminal:
+        terminal.wait_for("$")
+        terminal.record(path)
+        terminal.type(f"{stage.replay} --from 2 --to 22 --tick 50 --end time; echo status=$?")
+        terminal.wait_for("status=0")
+    written = path.read_bytes()
+    clears = len(re.findall(rb"\x1b\[2J|\x1b\[H\x1b\[J|\x1b\[J|\x1bc", written))
+    expect(clears <= 2, f"the screen was cleared {clears} times")
+    expect(len(written) < 20 * 600 + 4096, f"{len(written)} bytes for 20 pictures")
+    return f"{len(written)} bytes for 21 pictures, cleared {clears} times"
+
+
+def scene_bare(stage):
+    """In a root that has nothing but /proc and /sys: neither terminal descriptions nor locales."""
+    if os.geteuid() != 0:
+        raise Skipped("not root")
+    root = stage.folder / "root"
+    for name in ["proc", "sys"]:
+        (root / name).mkdir(parents=True)
+    shutil.copy(stage.replay, root / "replayed-top")
+    golden = plain((GOLDENS / "80x24-ascii.txt").read_text())
+    enter = (f"unshare --mount sh -c 'mount -t proc proc {root}/proc && mount -t sysfs sysfs {root}/sys && "
+             f"exec chroot {root} /replayed-top {STILL}'")
+    for term in ["xterm", "xterm-256color", "screen", "screen-256color", "tmux-256color", "linux"]:
+        with Terminal(term=term) as terminal:
+            terminal.type(f"{enter}; echo status=$?")
+            terminal.wait(lambda screen: plain(screen) == golden, f"the screen as {term}")
+            terminal.press("q")
+            # A console has no other screen to go back to.
+            terminal.wait_for("status=0")
+    return "6 terminals"
+
+
+def scene_many(stage):
+    """10,000 resources: CPU time of a picture, with its drawing."""
+    path = stage.folder / "report"
+    with Terminal(120, 40) as terminal:
+        terminal.type(f"{stage.replay} --resources 10000 --to 20 --tick 100 --end time --report {path}; echo status=$?")
+        terminal.wait_for("status=0")
+    milliseconds = int(path.read_text()) / 1000
+    expect(milliseconds < 100, f"{milliseconds:.1f} ms of CPU time a picture")
+    return f"{milliseconds:.1f} ms of CPU time a picture"
+
+
+# The command itself.
+
+
+def product(stage, *arguments, environment=None, **options):
+    if not stage.product:
+        raise Skipped("no --product")
+    return subprocess.run([stage.product, "top", *arguments], capture_output=True, text=True, env=environment, **options)
+
+
+def scene_product_refuses(stage):
+    done = product(stage, stdin=subprocess.DEVNULL)
+    expect((done.returncode, done.stdout) == (2, "") and "needs a terminal" in done.stderr, f"no terminal: {done}")
+    expect(done.stderr.count("\n") == 1, f"no terminal: {done}")
+    for option, status in [("--each", 2), ("--nonsense", 2), ("word", 2)]:
+        done = product(stage, option)
+        expect((done.returncode, done.stdout) == (status, ""), f"{option}: {done}")
+    for term, words in [("nonsense", "'nonsense' (TERM) is not known"), ("", "TERM is not set"), ("dumb", "cannot place")]:
+        with Terminal(columns=200, term=term) as terminal:
+            terminal.type(f"{stage.product} top; echo status=$?")
+            screen = terminal.wait_for("status=1")
+            expect(words in screen, f"TERM={term}: {screen}")
+
+
+def scene_product_lines(stage):
+    done = product(stage, "-o", "ndjson", "-d", "3s", stdin=subprocess.DEVNULL)
+    if "attached" not in done.stderr:
+        raise Skipped(done.stderr.strip())
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    expect(done.returncode == 0 and len(lines) >= 2, f"{done}")
+    for line in lines:
+        expect((line["schema"], line["type"]) == (1, "snapshot"), f"{line}")
+        for row in line["rows"]:
+            expect({"kind"} <= row["resource"].keys() and row["failures_per_s"] >= 0, f"{row}")
+    return f"{len(lines)} lines, {len(lines[-1]['rows'])} rows"
+
+
+def scene_product_ends(stage):
+    if not stage.product:
+        raise Skipped("no --product")
+    if os.geteuid() != 0:
+        raise Skipped("not root")
+    for name, act in [("q", ENDS[0][1]), ("SIGINT", ENDS[2][1]), ("SIGTERM", ENDS[3][1]), ("Ctrl-Z", suspend),
+                      ("the end of --duration", lambda _: None)]:
+        duration = "-d 2s" if name.startswith("the end") else ""
+        with Terminal() as terminal:
+            found = ended(stage, terminal, name, act, f"{stage.product} top {duration} 2>/dev/null")
+            expect(found == 0, f"{name}: exit status {found}")
