@@ -26,7 +26,21 @@ import Testing
         Variant("nothing at all") { _ in },
         Variant("79 % of the ports, steadily") { $0.use(Node.ports, 22_300, of: 28_232) },
         Variant("79 % of the table, steadily") { $0.fillTable([3: 79_000], of: 100_000) },
-        Variant("79 % of the ports for bind()") { $0.use(Node.bindPorts, 22_300, of: 28_232) },
+        Variant("79 % of the ports for bind()") {
+            $0.use(Node.bindPorts, 22_300, of: 28_232)
+            $0.setPod { $0.boundPorts = 22_300 }
+        },
+        Variant("ports of many destinations, which bind() alone would lack") {
+            $0.use(Node.bindPorts, 28_232, of: 28_232)
+            $0.setPod { $0.boundPorts = 100 }
+        },
+        Variant("all in TIME_WAIT, with tcp_tw_reuse") {
+            $0.use(Node.ports, 28_232, of: 28_232, timeWait: 28_000)
+            $0.setPod {
+                $0.timeWaitReuse = 1
+                $0.timestamps = 1
+            }
+        },
         Variant("churn that has just begun") {
             $0.use(Node.ports, 1_000, of: 28_232, before: 0, timeWait: 1_000, timeWaitBefore: 0)
         },

@@ -22,10 +22,12 @@ struct CheckText {
                 less.remarks = 0
             } else if fixesLater > 1 {
                 less.fixesLater -= 1
-            } else if sentences > 2 {
+            } else if sentences > 3 {
                 less.sentences -= 1
             } else if fixesNow > 1 {
                 less.fixesNow -= 1
+            } else if sentences > 2 {
+                less.sentences -= 1
             } else if fixesLater > 0 {
                 less.fixesLater -= 1
             } else {
@@ -100,7 +102,8 @@ struct CheckText {
     private func append(_ sentences: [String], _ title: String, most: Int, to output: inout OutputBuffer) {
         for sentence in sentences.prefix(most) { write(sentence, indent: "\(title): ", to: &output) }
         let rest = sentences.dropFirst(most).count
-        if rest > 0 { write("\(rest)\(most > 0 ? " more" : ""): porttrace check -o json", indent: "\(title): ", to: &output) }
+        guard rest > 0 else { return }
+        write("\(rest)\(most > 0 ? " more" : ""): porttrace check -o json", indent: "\(title): ", to: &output)
     }
 
     /// `culprit: shop/web nginx[4711] holds 230 (98%); shop/cart holds 4 (1%)`: the first two that are known.

@@ -180,6 +180,7 @@ extension StagedNode {
         $0.use(ports, 28_232, of: 28_232, timeWait: 28_000)
         $0.fail(.connectExhausted, .portRange, ports, 900)
         $0.use(bindPorts, 26_000, of: 28_232)
+        $0.setPod { $0.boundPorts = 20_000 }
     }
 
     /// All of them, by name.

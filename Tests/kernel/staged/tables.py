@@ -53,9 +53,8 @@ def nearly_full(lab):
     lab.set_limit(1000)
     verdict = lab.check()
     equal(entries(lab), used, "entries before and after")
-    wanted = table(
-        lab, severity="warning", used=used, culprit=hog, count=800, by_pod=True, words=("UDP", "nf_conntrack_max")
-    )
+    words = ("UDP", "nf_conntrack_max", "udp_timeout=")
+    wanted = table(lab, severity="warning", used=used, culprit=hog, count=800, by_pod=True, words=words)
     return conclude(
         lab, verdict, wanted, attempt=lambda: other.does("send", NODE_TO, UDP_PORT, count=1000 - used + 50, keep=True)
     )
@@ -121,9 +120,13 @@ def table_stale(lab):
     equal(entries(lab), used, "entries before and after")
     address = address.replace(".", r"\.")
     wanted = table(lab, severity="warning", used=used, words=(address, "conntrack -D", "stale|gone|removed|no longer"))
-    return conclude(
+    judge = conclude(
         lab, verdict, wanted, attempt=lambda: local.does("send", NODE_TO, UDP_PORT, count=AFTERWARDS, keep=True)
     )
+    for finding in judge.mine(verdict):
+        if "tcp_timeout" in str(finding["fixes"]):
+            judge.problem(f"a timeout of TCP for entries of UDP: {finding['fixes']}")
+    return judge
 
 
 @case

@@ -86,10 +86,17 @@ extension NodeView {
         case .churn:
             (name, from, to, flag) = ("tcp_timeout_time_wait", "120 s", "30", nil)
             risk = "a packet that is late by more than 30 s counts as invalid"
+        case .udp where (table(trouble.resource)?.assured ?? 0) * 2 < filling.count:
+            // Until a flow has gone on for 2 s in both directions (nf_conntrack_udp_packet()).
+            (name, from, to) = ("udp_timeout", "30 s", "10")
+            flag = "--conntrack-udp-timeout=10s"
+            risk = "an answer that takes more than 10 s finds no NAT mapping"
         case .udp:
             (name, from, to) = ("udp_timeout_stream", "120 s (180 s before Linux 5.0)", "60")
             flag = "--conntrack-udp-timeout-stream=60s"
             risk = "UDP flows that are silent for more than 60 s lose their NAT mapping"
+        case .stale where table(trouble.resource)?.tcpStates[ConntrackTCPState.established] ?? 0 < filling.count / 2:
+            return nil
         case .longLived, .stale:
             (name, from, to) = ("tcp_timeout_established", "5 days (24 h under kube-proxy)", "7200")
             flag = "--conntrack-tcp-timeout-established=2h"

@@ -186,8 +186,8 @@ extension NodeView {
         }
     }
 
-    /// Whether anybody asks for it, as far as is known: a port that connect() has chosen is shared by all destinations, and is
-    /// lost to bind() alone. So on a busy proxy nearly all are, and it is well.
+    /// Whether anybody asks for it, as far as is known: a port that connect() has chosen is shared by all destinations,
+    /// and is lost to bind() alone. So on a busy proxy nearly all are, and it is well.
     private func isWanted(_ occupancy: Occupancy) -> Bool {
         guard occupancy.resource.kind == .bindPorts, occupancy.resource.proto == TransportProtocol.tcp,
             let namespace = namespace(occupancy.resource)
