@@ -4,8 +4,6 @@ import collections
 import dataclasses
 import re
 
-from harness import report
-
 from .commands import is_sound, port_ranges
 from .shape import EXIT, breaches
 
