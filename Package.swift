@@ -8,6 +8,9 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+/// For what runs seldom: less code.
+let smallSettings = swiftSettings + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
 let package = Package(
     name: "porttrace",
     products: [.executable(name: "porttrace", targets: ["porttrace"])],
@@ -22,19 +25,19 @@ let package = Package(
         .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: swiftSettings),
         .target(name: "PortTraceCore", dependencies: ["CPortTraceWire", "JSON"], swiftSettings: swiftSettings),
         .target(
-            name: "PortTraceNode", dependencies: ["CLinux", "JSON", "PortTraceCore"], swiftSettings: swiftSettings),
+            name: "PortTraceNode", dependencies: ["CLinux", "JSON", "PortTraceCore"], swiftSettings: smallSettings),
         .target(
             name: "PortTraceProbes",
             dependencies: ["BPF", "CLinux", "CPortTraceWire", "CZlib", "PortTraceCore"],
-            swiftSettings: swiftSettings,
+            swiftSettings: smallSettings,
             plugins: ["BPFObjects"]),
         .target(
             name: "PortTraceTerminal", dependencies: ["CLinux", "CNcurses", "PortTraceCore"],
-            swiftSettings: swiftSettings),
+            swiftSettings: smallSettings),
         .executableTarget(
             name: "porttrace",
             dependencies: ["CLinux", "PortTraceCore", "PortTraceNode", "PortTraceProbes", "PortTraceTerminal"],
-            swiftSettings: swiftSettings,
+            swiftSettings: smallSettings,
             linkerSettings: [
                 // Functions of the same code are one: generic Swift has many.
                 .unsafeFlags(["-static-executable", "-Xlinker", "--icf=safe"], .when(configuration: .release))

@@ -63,8 +63,7 @@ static __always_inline u32 read_overflows(struct net *net, u64 offset, struct pt
 	unsigned long count = 0;
 
 	if (mib && state->tw_overflow)
-		bpf_probe_read_kernel(&count, sizeof(count),
-				      (void *)mib + offset + state->tw_overflow * sizeof(count));
+		bpf_probe_read_kernel(&count, sizeof(count), (void *)mib + offset + state->tw_overflow * sizeof(count));
 	return count;
 }
 

@@ -23,7 +23,8 @@ enum CheckCommand {
             StandardError.write(line: error.description)
             var sample = NodeSample(duration: 0, facts: NodeFactsReader(hostRoot: options.hostRoot).read())
             sample.notVisible = [
-                NotVisible(.ports, "ports", why: error.message), NotVisible(.conntrack, "conntrack", why: error.message),
+                NotVisible(.ports, "ports", why: error.message),
+                NotVisible(.conntrack, "conntrack", why: error.message),
             ]
             let output = StandardOutput(interrupts: Interrupts(reloads: false))
             let status = report(
@@ -118,10 +119,12 @@ enum CheckCommand {
             return NotVisible(state.hook.part, state.hook.sight, why: state.reasons)
         }
         if watch.census.ports == nil {
-            gaps.append(NotVisible(.ports, "who holds the ports", why: "the kernel refuses the programs that look at them"))
+            gaps.append(
+                NotVisible(.ports, "who holds the ports", why: "the kernel refuses the programs that look at them"))
         }
         if let missed = try? watch.session.missedRuns().total, missed > 0 {
-            gaps.append(NotVisible(.other, "\(missed) failures at most", why: "the kernel has skipped runs of programs"))
+            gaps.append(
+                NotVisible(.other, "\(missed) failures at most", why: "the kernel has skipped runs of programs"))
         }
         return gaps
     }

@@ -89,7 +89,9 @@ final class NodeCensus: CensusSource {
             let end = UInt64(KernelClock.monotonicNow())
             nextPorts = end + max(Self.nearest, (end - begun) * Self.portsShare)
         }
-        ports = try session.ports?.take(processes: processes) { [names] namespace, _ in names.names(of: namespace) != nil }
+        ports = try session.ports?.take(processes: processes) { [names] namespace, _ in
+            names.names(of: namespace) != nil
+        }
     }
 
     // MARK: Tables

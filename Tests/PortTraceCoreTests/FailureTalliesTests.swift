@@ -103,4 +103,18 @@ import Testing
         #expect(sample.ports?.occupancies.count == 1)
         #expect(sample.ports?.namespaces.map(\.id) == [StagedNode.pod])
     }
+
+    /// The node's table is everybody's; another one stays where it is not known whose entries are.
+    @Test func tables() throws {
+        let node = StagedNode()
+        let pod = node.with {
+            $0.sample.tables[0].isHost = false
+            $0.sample.tables[0].table.holders = [Holder(HolderOwner(namespace: StagedNode.pod), count: 900)]
+        }
+        let hog = pod.with { $0.sample.tables[0].table.holders = [Holder(StagedNode.hog, count: 900)] }
+        let option: (inout Filter) throws -> Void = { try $0.addCgroups(parsing: "/victim".utf8) }
+        #expect(try narrowed(node, option).tables.count == 1)
+        #expect(try narrowed(pod, option).tables.count == 1)
+        #expect(try narrowed(hog, option).tables.isEmpty)
+    }
 }

@@ -49,7 +49,8 @@ struct pt_conntrack {
 	unsigned int count_id; /* of struct nf_conntrack_net in net_generic; 0 unknown */
 	unsigned int max;      /* nf_conntrack_max when learnt */
 
-	unsigned int tw_overflow; /* index in struct linux_mib, written by user space before the programs run; 0: none */
+	unsigned int
+		tw_overflow; /* index in struct linux_mib, written by user space before the programs run; 0: none */
 	unsigned int unused;
 
 	/* A walk over the namespaces: where its next run begins, 0 at its end. */

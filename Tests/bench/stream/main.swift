@@ -52,7 +52,8 @@ private func makeStream() -> EventStream {
     EventStream(
         EventStream.Configuration(format: .ndjson, node: Array("worker-17".utf8)),
         clock: Clock(utcOffsetNanoseconds: 1_780_000_000_000_000_000),
-        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader(), census: NoCensus()), report: { fatalError($0.message) })
+        sources: .init(cgroupPaths: Paths(), owners: Owners(), clashes: NoReader(), census: NoCensus()),
+        report: { fatalError($0.message) })
 }
 
 /// Formatted bytes after which the command writes; here they are touched and forgotten.

@@ -99,10 +99,9 @@ extension NodeView {
                 ? "the conntrack table"
                 : "the conntrack table of netns "
                     + "\(resource.namespace.inode)"
-            return isNear
-                ? "\(table) is filling\(use)"
-                : trouble.evictions == trouble.count
-                    ? "\(table) lives by evicting flows\(use)" : "\(table) is full\(use)"
+            let state =
+                isNear ? "is filling" : trouble.evictions == trouble.count ? "lives by evicting flows" : "is full"
+            return "\(table) \(state)\(use)\(staleWords(trouble))"
         case .conntrackInsertFailed:
             if isDNSRace(trouble) { return "DNS races: questions to a name server are dropped by conntrack" }
             return trouble.chains * 2 > trouble.count
@@ -114,6 +113,14 @@ extension NodeView {
                 ? "netns \(resource.namespace.inode) is running out of TIME_WAIT sockets\(use)"
                 : "netns \(resource.namespace.inode) has no room for TIME_WAIT sockets\(use)"
         }
+    }
+
+    /// Whose entries fill it, where nobody holds them any more.
+    private func staleWords(_ trouble: Trouble) -> String {
+        guard let table = table(trouble.resource), TableFilling(table).kind == .stale,
+            let address = table.stale.first?.address
+        else { return "" }
+        return ", by stale entries of \(Words.address(address)), which is nobody's"
     }
 
     private func isHostTable(_ trouble: Trouble) -> Bool { table(trouble.resource)?.isHost ?? true }

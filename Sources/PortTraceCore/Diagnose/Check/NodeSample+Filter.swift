@@ -7,13 +7,20 @@ extension NodeSample {
         if filter.isEmpty { return }
         var cache = OwnerCache(paths: paths, owners: owners, addresses: addresses, filter: filter, forTerminal: true)
         let failures = failures
-        func concerns(_ occupancy: Occupancy) -> Bool {
+        func concerns(_ occupancy: Occupancy, orMay: Bool = false) -> Bool {
             if failures.contains(where: { NodeView.fits(occupancy.resource, $0.resource) }) { return true }
-            return occupancy.resource.kind.failures.contains { filter.allows($0) }
-                && occupancy.holders.contains { holder in
+            guard occupancy.resource.kind.failures.contains(where: { filter.allows($0) }) else { return false }
+            return (orMay && occupancy.holders.isEmpty)
+                || occupancy.holders.contains { holder in
                     let owner = cache.entry(for: holder.owner.key).verdict
-                    return filter.evaluate(holder, of: occupancy.resource, owner: owner) == .pass
+                    let verdict = filter.evaluate(holder, of: occupancy.resource, owner: owner)
+                    return verdict == .pass || (orMay && verdict == .undecided)
                 }
+        }
+        // Who holds entries is known by their addresses alone, and the node's own table is everybody's.
+        func concerns(_ table: TableCensus) -> Bool {
+            let isAskedFor = table.table.resource.kind.failures.contains { filter.allows($0) }
+            return (table.isHost && isAskedFor) || !table.translations.isEmpty || concerns(table.table, orMay: true)
         }
         ports?.occupancies.removeAll { !concerns($0) }
         let known = Set((ports?.occupancies ?? []).map(\.resource.namespace))
@@ -22,9 +29,9 @@ extension NodeSample {
                 && !failures.contains { $0.resource.namespace.inode == namespace.id.inode }
         }
         for index in tables.indices { tables[index].translations.removeAll { !concerns($0) } }
-        tables.removeAll { $0.translations.isEmpty && !concerns($0.table) }
+        tables.removeAll { !concerns($0) }
         for index in tablesBefore.indices { tablesBefore[index].translations.removeAll { !concerns($0) } }
-        tablesBefore.removeAll { $0.translations.isEmpty && !concerns($0.table) }
+        tablesBefore.removeAll { !concerns($0) }
         // What they count beyond the failures that have passed may be anybody's.
         for index in counters.indices { counters[index].moved = NamespaceCounters.Values() }
     }

@@ -7,7 +7,9 @@ extension NodeView {
         let larger = enlarge(trouble)
         let stale = table(trouble.resource).map { deletions(of: $0, trouble) } ?? []
         if let larger { fixes.append(larger) }
-        fixes += stale
+        // Where they fill it, that costs nothing.
+        let isStale = table(trouble.resource).map { TableFilling($0).kind == .stale } ?? false
+        fixes = isStale ? stale + fixes : fixes + stale
         if let table = table(trouble.resource) {
             let filling = TableFilling(table)
             if let timeout = timeout(for: filling, trouble) { fixes.append(timeout) }
@@ -67,12 +69,13 @@ extension NodeView {
         let place = place(of: trouble.resource)
         return table.stale.filter { $0.count * 20 >= table.table.used }.prefix(2).map { stale in
             let family = stale.address.family == .ipv6 ? "-f ipv6 " : ""
+            let side = stale.isBackend ? "-r" : "-s"
             return Fix(
                 .now,
                 why: "Delete \(Words.number(stale.count)) stale entries \(place.words): "
                     + "\(Words.address(stale.address)) is "
                     + "nobody's any more, and they would stay for up to \(Words.time(Double(stale.longestTimeout))).",
-                command: place.command("conntrack -D \(family)-s \(Words.address(stale.address))"),
+                command: place.command("conntrack -D \(family)\(side) \(Words.address(stale.address))"),
                 risk: "if the address is in use after all, its flows through NAT are cut")
         }
     }
