@@ -4,7 +4,7 @@ enum Help {
         switch command {
         case nil: overview
         case .trace: trace
-        case .check: overview
+        case .check: check
         case .top: top
         }
     }
@@ -13,6 +13,7 @@ enum Help {
         porttrace: which pod is out of ephemeral ports, NAT ports or conntrack entries, and towards where
 
         usage: porttrace [trace] [options]    stream failures as they happen
+               porttrace check [options]      look for a moment, say what is wrong, who is to blame and what ends it
                porttrace top [options]        the resources nearest to their limit, and who holds them, live
                porttrace --version | --help
                porttrace trace --help         all options and what an event means
@@ -39,7 +40,6 @@ enum Help {
           snat_exhausted           no free source port for a NAT mapping; the packet was dropped
           conntrack_insert_failed  race, chain_too_long, dying or no_memory; the packet was dropped
           tcp_state          with --states: a TCP socket's change of state
-          pressure           a resource crossed 80 % or 95 % of its limit, up or down: holders and time left
           lost               samples not delivered, or runs that the kernel skipped
           summary            last line of a run: totals, whether they are exact, what saw them
 
@@ -48,6 +48,24 @@ enum Help {
 
         signals: SIGINT, SIGTERM stop cleanly, SIGUSR1 flushes now, SIGHUP reads --names again, without it stops.
         exit status: 0 fine, 1 could not do its work, 2 bad usage.
+
+        """
+
+    static let check = """
+        porttrace check: watch for a moment, look at what holds ports and conntrack entries, and say what is wrong
+
+        usage: porttrace check [options]
+
+        \(options)
+
+        It watches for --duration (default 5s) and prints a verdict: as text, or with -o json as one document
+          {"schema":1,"timestamp":…,"node":…,"status":…,"findings":[{"problem","severity","resource","culprits","victims",
+          "evidence","fixes":[{"when","why","command","persist","risk"}]}],"not_visible":[…]}
+        problems: port_exhaustion, bind_exhaustion, tuple_conflict, snat_exhaustion, conntrack_full,
+        conntrack_insert_failed, time_wait_overflow. It changes nothing: the commands are for you to paste.
+
+        A filter chooses whose failures count; what holds the resource is told whoever it is.
+        exit status: 0 healthy, 10 warning (80 %, or full within 10 minutes), 20 failing now, 1 not checked, 2 bad usage.
 
         """
 
