@@ -72,7 +72,8 @@ static int ask_driver(int socket, const char *device, void *question)
 /* The index of a counter among a driver's; -1 where it has none of that name, or with errno set. */
 static int counter_index(int socket, const char *device, const char *counter, unsigned int count)
 {
-	struct ethtool_gstrings *names = calloc(1, sizeof(*names) + (size_t)count * ETH_GSTRING_LEN);
+	/* The kernel writes as many as there are by then, whatever was asked for: room for twice as many. */
+	struct ethtool_gstrings *names = calloc(1, sizeof(*names) + 2 * (size_t)count * ETH_GSTRING_LEN);
 	int index = -1;
 
 	if (!names)
@@ -107,7 +108,7 @@ int linux_driver_counter(const char *device, const char *counter, unsigned long 
 			index = counter_index(socket_, device, counter, driver.n_stats);
 	}
 	if (index >= 0)
-		values = calloc(1, sizeof(*values) + sizeof(values->data[0]) * driver.n_stats);
+		values = calloc(1, sizeof(*values) + 2 * sizeof(values->data[0]) * driver.n_stats);
 	if (values) {
 		values->cmd = ETHTOOL_GSTATS;
 		values->n_stats = driver.n_stats;

@@ -39,6 +39,21 @@ public struct NodeFactsReader: Sendable {
         return facts
     }
 
+    /// Whether `ip_local_reserved_ports` of a network namespace names any port; true also where it is not the calling
+    /// thread's, and so is not known.
+    public static func reservesPorts(inNamespace inode: UInt32) -> Bool {
+        var status = stat()
+        guard stat("/proc/thread-self/ns/net", &status) == 0, UInt64(status.st_ino) == UInt64(inode) else {
+            return true
+        }
+        var isEmpty = false
+        NodeProc.forEachLine(of: "/proc/sys/net/ipv4/ip_local_reserved_ports") { line in
+            isEmpty = line.allSatisfy { $0 == UInt8(ascii: "\n") }
+            return false
+        }
+        return !isEmpty
+    }
+
     /// Whether a process of that name runs in the host's network namespace, where a pod's own name for itself counts only if
     /// the node lets it in.
     private func hosts(_ name: String, host: UInt32?) -> Bool {

@@ -7,6 +7,8 @@ import PortTraceProbes
 enum CheckCommand {
     /// Milliseconds that a reading of all conntrack tables may take.
     private static let patience: Int32 = 60_000
+    /// The same after somebody has asked for the end.
+    private static let lastPatience: Int32 = 2_000
 
     /// - Returns: The exit status.
     static func run(_ options: WatchOptions, format: CheckReport.Format) -> Int32 {
@@ -64,6 +66,9 @@ enum CheckCommand {
         if readsTables, readsTablesAgain { sample.tables = census.tables }
         sample.isConntrackIdle = watch.session.conntrack?.isIdle ?? false
         sample.counters = counters(watch, before: countersBefore)
+        sample.facts.hostReservesPorts =
+            census.ports?.namespaces.first { $0.isHost }.map { NodeFactsReader.reservesPorts(inNamespace: $0.id.inode) }
+            ?? true
         sample.facts.driverLimits = DriverLimits.read().moved(since: drivers)
         sample.notVisible = gaps(watch) + census.notVisible
         if !readsTables || !readsTablesAgain {
@@ -90,24 +95,28 @@ enum CheckCommand {
     private static func look(_ watch: NodeWatch) throws(ProbeError) -> Bool {
         try watch.census.lookAtPorts(processes: true)
         _ = try watch.session.conntrack?.refresh()
-        return watch.census.ask(counters: true) && watch.census.awaitTables(milliseconds: patience)
+        let limit = watch.isStopped ? lastPatience : patience
+        return watch.census.ask(counters: true)
+            && watch.census.awaitTables(milliseconds: limit) { limit == patience && watch.isStopped }
     }
 
-    /// What the kernel's counters stand at, and how far they have moved: of namespaces that cannot be entered as the hooks
-    /// have seen it.
+    /// What the kernel's counters stand at, and how far they have moved: as the hooks have seen it, else from the first
+    /// reading to the second.
     private static func counters(_ watch: NodeWatch, before: [NamespaceCounters]) -> [NamespaceCounters] {
         var all = watch.census.counters
-        for index in all.indices {
-            let earlier = before.first { $0.netnsID == all[index].netnsID }?.total ?? .init()
-            all[index].moved = all[index].total.moved(since: earlier)
+        let isAudited = watch.session.conntrack != nil
+        for index in all.indices where !isAudited {
+            guard let earlier = before.first(where: { $0.netnsID == all[index].netnsID }) else { continue }
+            all[index].moved = all[index].total.moved(since: earlier.total)
         }
-        for movement in watch.movements where !all.contains(where: { $0.netnsID == movement.netnsID }) {
-            var counters = NamespaceCounters(netnsID: movement.netnsID)
-            counters.moved.drop = movement.drop ?? 0
-            counters.moved.insertFailed = movement.insertFailed ?? 0
-            counters.moved.earlyDrop = movement.earlyDrop ?? 0
-            counters.moved.timeWaitOverflow = movement.twOverflow ?? 0
-            all.append(counters)
+        for movement in watch.movements {
+            let known = all.firstIndex { $0.netnsID == movement.netnsID }
+            let index = known ?? all.count
+            if known == nil { all.append(NamespaceCounters(netnsID: movement.netnsID)) }
+            all[index].moved.drop += movement.drop ?? 0
+            all[index].moved.insertFailed += movement.insertFailed ?? 0
+            all[index].moved.earlyDrop += movement.earlyDrop ?? 0
+            all[index].moved.timeWaitOverflow += movement.twOverflow ?? 0
         }
         return all
     }
@@ -121,6 +130,11 @@ enum CheckCommand {
         if watch.census.ports == nil {
             gaps.append(
                 NotVisible(.ports, "who holds the ports", why: "the kernel refuses the programs that look at them"))
+        }
+        if watch.stream.undecided > 0 {
+            gaps.append(
+                NotVisible(
+                    .other, "\(watch.stream.undecided) failures", why: "they lack a field that the options ask for"))
         }
         if let missed = try? watch.session.missedRuns().total, missed > 0 {
             gaps.append(

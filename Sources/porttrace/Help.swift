@@ -56,9 +56,12 @@ enum Help {
 
         usage: porttrace check [options]
 
-        \(options)
+        options:
+          -o, --output FORMAT     text (default) or json
+          -d, --duration TIME     how long to watch (default 5s): a whole number and ms, s, m or h
+        \(commonOptions)
 
-        It watches for --duration (default 5s) and prints a verdict: as text, or with -o json as one document
+        It watches for --duration and prints a verdict: as text, or with -o json as one document
           {"schema":1,"timestamp":…,"node":…,"status":…,"findings":[{"problem","severity","resource","culprits","victims",
           "evidence","fixes":[{"when","why","command","persist","risk"}]}],"not_visible":[…]}
         problems: port_exhaustion, bind_exhaustion, tuple_conflict, snat_exhaustion, conntrack_full,
@@ -74,7 +77,10 @@ enum Help {
 
         usage: porttrace top [options]
 
-        \(options)
+        options:
+          -o, --output FORMAT     text (default) or ndjson
+          -d, --duration TIME     stop after this time: a whole number and ms, s, m or h
+        \(commonOptions)
 
         On a terminal, with TERM set; a new picture each --interval. Keys: arrows move, Enter shows one resource's holders,
         destinations and last failures, s sorts, p pauses, / filters, ? explains, q quits. NO_COLOR is respected.
@@ -91,9 +97,13 @@ enum Help {
         options:
           -o, --output FORMAT     text (default) or ndjson
           -d, --duration TIME     stop after this time: a whole number and ms, s, m or h
-              --interval TIME     flush counts this often (default 1s)
               --each              a line for every failure, no coalescing
               --states            TCP's changes of state too, TIME_WAIT included
+        \(commonOptions)
+        """
+
+    private static let commonOptions = """
+              --interval TIME     flush counts this often (default 1s)
           -n, --namespace NS      only that Kubernetes namespace
               --pod NAME          only that pod: NAME or NAMESPACE/NAME; a `*` at the end matches any rest
               --container NAME    only containers of that name

@@ -70,9 +70,13 @@ final class NodeCensus: CensusSource {
         guard let used = session.conntrack?.usedTables() else { return tables.map(\.table) }
         let limit = session.conntrack?.limit.map { UInt64($0) }
         return used.tables.map { table in
-            let read = tables.first { $0.namespace == table.namespace }?.table
-            return read?.aged(to: table.entries)
-                ?? Occupancy(Resource(.conntrack, in: table.namespace), used: table.entries, limit: limit, holders: [])
+            guard var read = tables.first(where: { $0.namespace == table.namespace })?.table.aged(to: table.entries)
+            else {
+                return Occupancy(
+                    Resource(.conntrack, in: table.namespace), used: table.entries, limit: limit, holders: [])
+            }
+            read.limit = limit ?? read.limit
+            return read
         }
     }
 
@@ -130,22 +134,30 @@ final class NodeCensus: CensusSource {
         isAsked = false
         pace.note(begun: answer.begun, cost: answer.cost, entries: answer.tables.reduce(0) { $0 + $1.table.used })
         tables = answer.tables
-        notVisible = answer.notVisible
+        let used = session.conntrack?.usedTables()?.tables.map(\.namespace)
+        // One that is in no list any more has gone.
+        notVisible =
+            answer.notVisible + answer.unreached.filter { used?.contains($0.namespace) ?? true }.map(\.notVisible)
         counters = answer.counters
         return true
     }
 
     /// Waits for the answer.
     ///
-    /// - Returns: false where it has not come in time.
-    func awaitTables(milliseconds: Int32) -> Bool {
+    /// - Returns: false where it has not come in time, or `isStopped` has said so.
+    func awaitTables(milliseconds: Int32, isStopped: () -> Bool) -> Bool {
         let end = KernelClock.monotonicNow() + Int64(milliseconds) * 1_000_000
         while isAsked {
             let left = end - KernelClock.monotonicNow()
             var polled = pollfd(fd: reader.descriptor, events: Int16(POLLIN), revents: 0)
-            guard left > 0, poll(&polled, 1, Int32(left / 1_000_000) + 1) >= 0 else { return false }
+            guard left > 0, !isStopped(), poll(&polled, 1, min(Int32(left / 1_000_000) + 1, Self.slice)) >= 0 else {
+                return false
+            }
             takeTables()
         }
         return true
     }
+
+    /// Milliseconds after which somebody who waits looks whether to stop.
+    private static let slice: Int32 = 100
 }

@@ -106,6 +106,12 @@ final class NodeWatch {
         write()
     }
 
+    /// Whether somebody has asked for the end.
+    var isStopped: Bool {
+        interrupts.update()
+        return interrupts.stoppedAt != nil
+    }
+
     /// Detaches, and removes what the end of the process would leave.
     func close() {
         census.close()

@@ -25,7 +25,7 @@ import Testing
             + #"add rule ip6? porttrace wider ip6? daddr "# + address + " (tcp|udp) dport \(number) "
             + #"snat to \[?"# + address + #"\]?:"# + ports + " fully-random'"
         let deletion =
-            "conntrack -D (-f ipv6 )?(-s \(address)|-p tcp --reply-src \(address) --reply-dst \(address) --state TIME_WAIT)"
+            "conntrack -D (-f ipv6 )?(-s \(address)|-p tcp --reply-src \(address) --reply-port-src [0-9]+ --reply-dst \(address) --state TIME_WAIT)"
         let words = "(sysctl -w \(setting)( \(setting))*( && \(hash))?|\(hash)|\(rule)|\(deletion))"
         let whole = "(nsenter -t \(number) -n )?\(words)( # on the node, outside of this container)?"
         guard let pattern = try? Regex(whole) else { return false }
@@ -174,7 +174,9 @@ import Testing
             Node.snatSpent.with {
                 $0.sample.tables[0].translations[0].used = 64_512
                 $0.sample.tables[0].translations[0].limit = 64_512
-            }, "conntrack -D -p tcp --reply-src 10.20.0.10 --reply-dst 192.0.2.1 --state TIME_WAIT"),
+            },
+            "conntrack -D -p tcp --reply-src 10.20.0.10 --reply-port-src 8080 --reply-dst 192.0.2.1 "
+                + "--state TIME_WAIT"),
         Case(
             "TIME_WAIT", Node.timeWaitOverflow, "nsenter -t 4711 -n sysctl -w net.ipv4.tcp_max_tw_buckets=65536"),
         Case("a DNS race", Node.dnsRace, nil),
@@ -194,9 +196,10 @@ import Testing
                     var namespace = NamespaceCensus(
                         id: Node.host, isHost: true, portRange: PortRange(low: low, high: high))
                     namespace.listenerBelow = below
-                    guard let wider = PortRangeWidening(of: namespace, nodePorts: NodeFacts().nodePorts) else {
-                        continue
-                    }
+                    guard
+                        let wider = PortRangeWidening(
+                            of: namespace, nodePorts: NodeFacts().nodePorts, hostReservesPorts: false)
+                    else { continue }
                     #expect(wider.range.low <= low && wider.range.high >= high && wider.gain >= 16)
                     #expect((wider.range.low ^ wider.range.high) & 1 == 1)
                     #expect(below == 0 || wider.range.low > below)

@@ -43,6 +43,17 @@ import Testing
         #expect(line.contains(#"{"unknown":true,"count":84,"#))
     }
 
+    /// A holder has no runtime in the contract.
+    @Test func namesWithoutTheRuntime() {
+        let id = String(repeating: "a", count: 64)
+        let paths = Paths([7: "/kubepods/burstable/pod5fc73663-2a9a-5e53-9230-4c2eaf1e8625/\(id)"])
+        let test = TestStream(.ndjson, paths: paths, census: census([Holder(HolderOwner(cgroupID: 7), count: 234)]))
+        test.sample(.example)
+        let line = test.take()
+        #expect(line.contains(#""k8s":{"pod_uid":"5fc73663-2a9a-5e53-9230-4c2eaf1e8625"},"count":234,"share":1}]"#))
+        #expect(!line.contains("runtime"))
+    }
+
     @Test func text() {
         let test = TestStream(.text, paths: paths, census: census([Holder(HolderOwner(cgroupID: 7), count: 166)]))
         test.sample(.example)

@@ -38,8 +38,9 @@ struct TableCensusQueueTests {
             tables: [UsedTable(namespace: NamespaceIdentity(inode: 1, mix: 1), isHost: false, entries: 9)], unlisted: 3)
         let answer = try #require(reader.answer(to: .init(used: used, addresses: NodeAddresses(isComplete: true))))
         #expect(answer.tables.isEmpty)
-        #expect(answer.notVisible.map(\.part) == [.conntrack, .conntrack])
-        #expect(answer.notVisible.map(\.what) == ["3 conntrack tables", "the conntrack table of netns 1 (9 entries)"])
+        let unseen = answer.notVisible + answer.unreached.map(\.notVisible)
+        #expect(unseen.map(\.part) == [.conntrack, .conntrack])
+        #expect(unseen.map(\.what) == ["3 conntrack tables", "the conntrack table of netns 1 (9 entries)"])
     }
 
     @Test func aClosedReaderTakesNoQuestion() {

@@ -2,7 +2,8 @@
 struct HolderLists {
     /// Holders that are named.
     private static let named = 5
-    /// Resources whose holders are remembered; all are forgotten when there are more.
+    /// Resources whose holders are remembered. All are forgotten when there are more, but not within a second: until then
+    /// the others' lines have none.
     private static let mostEntries = 1_024
     /// Nanoseconds that they are remembered.
     private static let freshness: UInt64 = 1_000_000_000
@@ -18,6 +19,8 @@ struct HolderLists {
     private let census: any CensusSource
     private let forTerminal: Bool
     private var entries: [Resource: (entry: Entry, time: UInt64)] = [:]
+    /// When all were forgotten, CLOCK_MONOTONIC, nanoseconds.
+    private var forgotten: UInt64 = 0
 
     init(census: any CensusSource, forTerminal: Bool) {
         self.census = census
@@ -29,7 +32,11 @@ struct HolderLists {
         guard failure.hasHolders else { return Entry() }
         let resource = Resource(wantedBy: failure)
         if let known = entries[resource], time < known.time + Self.freshness { return known.entry }
-        if entries.count >= Self.mostEntries { entries.removeAll(keepingCapacity: true) }
+        if entries.count >= Self.mostEntries {
+            guard time >= forgotten + Self.freshness else { return Entry() }
+            entries.removeAll(keepingCapacity: true)
+            forgotten = time
+        }
         let entry = census.occupancy(of: resource).map { makeEntry($0, owners: &owners) } ?? Entry()
         entries[resource] = (entry, time)
         return entry

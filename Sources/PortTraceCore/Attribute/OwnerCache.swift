@@ -10,6 +10,8 @@ struct OwnerCache {
         fileprivate var key: OwnerKey
         /// `,"cgroup":{…},"k8s":{…},"runtime":{…},"unit":"…"`; empty in text mode.
         var json: [UInt8] = []
+        /// The same without the runtime, as a holder has it.
+        var holderJSON: [UInt8] = []
         /// `namespace/pod/container`, or as much as is known; nil: nothing. Nil in NDJSON mode.
         var names: TerminalText?
         /// What stands for an owner without names: the cgroup's path, shortened, `cgroup 12`, `netns 4026532345`.
@@ -23,7 +25,7 @@ struct OwnerCache {
         fileprivate var unnamedAt: UInt64?
 
         fileprivate var bytes: Int {
-            json.count + (names?.bytes.count ?? 0) + (place?.bytes.count ?? 0) + 160
+            json.count + holderJSON.count + (names?.bytes.count ?? 0) + (place?.bytes.count ?? 0) + 160
         }
     }
 
@@ -135,12 +137,22 @@ struct OwnerCache {
             entry.names = names?.text
             entry.place = place(of: key, path: path)
         } else {
-            var buffer = OutputBuffer()
-            if key.cgroupID != 0 { append(cgroup: key.cgroupID, path, to: &buffer) }
-            if let names { buffer.append(names) }
-            entry.json = buffer.withBytes { Array($0) }
+            entry.json = json(key, path, names)
+            if var names, names.runtime != nil || !names.containerID.isEmpty || !names.image.isEmpty {
+                (names.runtime, names.containerID, names.image) = (nil, [], [])
+                entry.holderJSON = json(key, path, names)
+            } else {
+                entry.holderJSON = entry.json
+            }
         }
         return entry
+    }
+
+    private func json(_ key: OwnerKey, _ path: [UInt8]?, _ names: OwnerNames?) -> [UInt8] {
+        var buffer = OutputBuffer()
+        if key.cgroupID != 0 { append(cgroup: key.cgroupID, path, to: &buffer) }
+        if let names { buffer.append(names) }
+        return buffer.withBytes { Array($0) }
     }
 
     /// - Returns: The names as far as they are known, and whether there are no more to be expected.

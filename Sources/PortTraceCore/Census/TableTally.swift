@@ -51,7 +51,7 @@ public final class TableTally {
         if entry.proto == TransportProtocol.tcp { tcpStates[min(Int(entry.tcpState), Self.states - 1)] += 1 }
 
         let opener = owner(of: entry.source)
-        attribute(entry, opener: opener)
+        let isStrangers = attribute(entry, opener: opener)
         _ = destinations.update(
             GroupCounts.Key(entry.destination, rest: UInt64(entry.proto) << 16 | UInt64(entry.port))
         ) { group in
@@ -61,7 +61,7 @@ public final class TableTally {
         guard entry.has(TableEntry.Status.translated) else { return }
         census.translated += 1
         if entry.has(TableEntry.Status.sourceNAT) { translate(entry, opener: opener) }
-        if entry.has(TableEntry.Status.destinationNAT), addresses.isNearPod(entry.replySource) {
+        if !isStrangers, entry.has(TableEntry.Status.destinationNAT), addresses.isNearPod(entry.replySource) {
             note(stranger: entry.replySource, rest: 1, timeout: entry.timeout)
         }
     }
@@ -70,10 +70,11 @@ public final class TableTally {
         address.isLoopback ? home : addresses.owner(of: address)
     }
 
-    private func attribute(_ entry: borrowing TableEntry, opener: Int) {
+    /// - Returns: Whether it was noted as a stranger's.
+    private func attribute(_ entry: borrowing TableEntry, opener: Int) -> Bool {
         if opener != NodeAddresses.Owner.nobody {
             owners[opener] += 1
-            return
+            return false
         }
         let server = owner(of: entry.replySource)
         owners[server] += 1
@@ -81,7 +82,9 @@ public final class TableTally {
             census.inbound += 1
         } else if addresses.isNearPod(entry.source) {
             note(stranger: entry.source, rest: 0, timeout: entry.timeout)
+            return true
         }
+        return false
     }
 
     private func note(stranger: IPAddress, rest: UInt64, timeout: UInt32) {

@@ -10,7 +10,7 @@ extension OutputBuffer {
         var named: UInt64 = 0
         var isFirst = true
         for holder in holders.prefix(most) {
-            let names = owners.entry(for: holder.owner.key).json
+            let names = owners.entry(for: holder.owner.key).holderJSON
             if names.isEmpty, holder.owner.process == nil { continue }
             append(isFirst ? "{" : ",{")
             isFirst = false

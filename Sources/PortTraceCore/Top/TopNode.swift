@@ -5,6 +5,8 @@
 public final class TopNode {
     /// Nanoseconds for which a resource counts as failing.
     private static let failingTime: UInt64 = 10_000_000_000
+    /// Nanoseconds for which one is shown that has failed and that no look has found.
+    private static let shownTime: UInt64 = 60_000_000_000
     /// Resources whose growth is followed, see ``Pressure``.
     private static let followed = 2_048
 
@@ -118,7 +120,7 @@ public final class TopNode {
             picture.rows.append(row)
         }
         // Those that failed have passed the filter, each by itself.
-        for (resource, failing) in unmet {
+        for (resource, failing) in unmet where time < failing.lastTime + TopNode.shownTime {
             let tally = failing.tallies.first
             let range = tally?.portRange.map { UInt64($0.high) - UInt64($0.low) + 1 }
             var row = TopRow(

@@ -18,7 +18,7 @@ public struct TopRow: Sendable {
     }
 
     /// 1 is full. What fails and has no figures is taken as full, what has no limit as empty.
-    var nearness: Double { isMeasured ? occupancy.share ?? 0 : 1 }
+    var nearness: Double { isMeasured ? occupancy.share ?? 0 : isFailing ? 1 : 0 }
 }
 
 /// By what rows are sorted: failing ones come first in any case.

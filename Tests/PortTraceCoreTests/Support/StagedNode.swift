@@ -28,6 +28,7 @@ struct StagedNode {
         facts.conntrackMax = 262_144
         facts.conntrackBuckets = 262_144
         facts.memory = 16 << 30
+        facts.hostReservesPorts = false
         facts.processes = [StagedNode.host.inode: 1, StagedNode.pod.inode: 4711]
         sample = NodeSample(duration: 5 * StagedNode.second, facts: facts)
         var host = NamespaceCensus(

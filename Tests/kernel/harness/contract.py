@@ -23,7 +23,20 @@ STATE = one_of(
     "LISTEN", "CLOSING", "NEW_SYN_RECV",
 )
 ENDPOINT = {"addr": TEXT, "port": PORT}
+SHARE = ("a fraction", lambda value: type(value) in (int, float) and 0 <= value <= 1)
+TRUE = ("true", lambda value: value is True)
 K8S = {"namespace": TEXT, "pod": TEXT, "pod_uid": TEXT, "container": TEXT}
+CGROUP = {"id": POSITIVE, "path": TEXT, "hierarchy": TEXT}
+HOLDER = {
+    "k8s": K8S,
+    "unit": TEXT,
+    "cgroup": CGROUP,
+    "proc": {"pid": POSITIVE, "comm": NAME},
+    "count": POSITIVE,
+    "share": SHARE,
+    "inferred": TRUE,
+    "unknown": TRUE,
+}
 FAILURE = {
     "schema": ("1", lambda value: value == 1),
     "timestamp": TIME,
@@ -37,7 +50,7 @@ FAILURE = {
     "proto": TEXT,
     "family": one_of("ipv4", "ipv6"),
     "netns_id": POSITIVE,
-    "cgroup": {"id": POSITIVE, "path": TEXT, "hierarchy": TEXT},
+    "cgroup": CGROUP,
     "k8s": K8S,
     "runtime": {
         "name": TEXT,
@@ -51,7 +64,7 @@ FAILURE = {
     "attribution": one_of("task", "socket", "tuple", "netns", "address"),
     "probe": one_of("fentry", "kprobe", "tracepoint", "counter"),
     "detail": {
-        "folded": ("true", lambda value: value is True),
+        "folded": TRUE,
         "old": STATE,
         "new": STATE,
         "port_range": RANGE,
@@ -62,6 +75,7 @@ FAILURE = {
         "nat": ENDPOINT,
         "backend": ENDPOINT,
         "evidence": one_of("held_before", "all_held"),
+        "holders": [HOLDER],
     },
 }
 COMMON = {name: FAILURE[name] for name in ("schema", "timestamp", "node", "type")}

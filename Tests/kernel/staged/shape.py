@@ -1,6 +1,6 @@
 """The shape of the document that `porttrace check -o json` prints, schema 1."""
 
-from harness.contract import FAILURE, POSITIVE, TEXT, UNSIGNED, differences, one_of
+from harness.contract import FAILURE, HOLDER, POSITIVE, TEXT, UNSIGNED, differences, one_of
 
 PROBLEMS = (
     "port_exhaustion", "bind_exhaustion", "tuple_conflict", "snat_exhaustion", "conntrack_full",
@@ -17,16 +17,8 @@ RESOURCES = {
     "time_wait_overflow": ("time_wait",),
 }
 EXIT = {"healthy": 0, "unknown": 1, "warning": 10, "failing": 20}
-SHARE = ("a fraction from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1)
-TRUE = ("true", lambda value: value is True)
 SENTENCE = ("a sentence", lambda value: isinstance(value, str) and len(value) > 8 and " " in value)
 
-HOLDER = {name: FAILURE[name] for name in ("k8s", "runtime", "unit", "cgroup", "proc")} | {
-    "count": POSITIVE,
-    "share": SHARE,
-    "inferred": TRUE,
-    "unknown": TRUE,
-}
 RESOURCE = {
     "kind": one_of(*KINDS),
     "netns_id": POSITIVE,

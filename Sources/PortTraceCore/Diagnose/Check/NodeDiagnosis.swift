@@ -138,7 +138,7 @@ extension NodeView {
     /// Nothing uses conntrack here, and that was seen; or another data path does its work.
     fileprivate var isConntrackUnused: Bool {
         sample.tables.isEmpty && sample.tablesBefore.isEmpty
-            && (sample.facts.otherDataPath != nil || sample.isConntrackIdle)
+            && (sample.facts.otherDataPath != nil && !sample.isNarrowed || sample.isConntrackIdle)
     }
 
     /// What of the two limits was not read, with the reason; nil: both were.
@@ -154,6 +154,7 @@ extension NodeView {
 
     /// How far both limits are away.
     fileprivate var fullest: String {
+        if sample.isNarrowed { return "nothing is short for those that the options ask for" }
         func words(_ occupancy: Occupancy?, _ empty: String) -> String {
             guard let occupancy, let limit = occupancy.limit else { return empty }
             return "\(Words.percent(occupancy.used, of: limit)) (\(Words.number(occupancy.used)) of "

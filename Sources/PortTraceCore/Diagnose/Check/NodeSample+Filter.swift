@@ -5,6 +5,7 @@ extension NodeSample {
         to filter: Filter, paths: any CgroupPathSource, owners: any OwnerSource, addresses: NamedAddresses
     ) {
         if filter.isEmpty { return }
+        isNarrowed = true
         var cache = OwnerCache(paths: paths, owners: owners, addresses: addresses, filter: filter, forTerminal: true)
         let failures = failures
         func concerns(_ occupancy: Occupancy, orMay: Bool = false) -> Bool {

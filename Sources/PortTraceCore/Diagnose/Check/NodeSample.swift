@@ -12,6 +12,8 @@ public struct NodeSample: Sendable {
     public var tables: [TableCensus]
     /// Whether nothing has used conntrack so far, neither an entry nor a rule.
     public var isConntrackIdle = false
+    /// Whether options have left something out.
+    public var isNarrowed = false
     /// How conntrack's and TCP's counters moved meanwhile, and what they stand at since each namespace was made.
     public var counters: [NamespaceCounters]
     public var facts: NodeFacts
@@ -134,6 +136,8 @@ public struct NodeFacts: Sendable {
     public var processes: [UInt32: UInt32] = [:]
     /// Network drivers' own limits whose counters have moved: device, counter, how far.
     public var driverLimits: [(device: String, counter: String, moved: UInt64)] = []
+    /// Whether the host's `ip_local_reserved_ports` names any port; true also where it is not known.
+    public var hostReservesPorts = true
     /// Services' ports on the node (`--service-node-port-range`), not to be given to connect().
     public var nodePorts = PortRange(low: 30_000, high: 32_767)
 

@@ -62,7 +62,8 @@ extension NodeView {
 
     private func widening(_ trouble: Trouble) -> PortRangeWidening? {
         guard ownRange(trouble) == nil, let namespace = namespace(trouble.resource) else { return nil }
-        return PortRangeWidening(of: namespace, nodePorts: sample.facts.nodePorts)
+        return PortRangeWidening(
+            of: namespace, nodePorts: sample.facts.nodePorts, hostReservesPorts: sample.facts.hostReservesPorts)
     }
 
     private func widen(_ wider: PortRangeWidening, _ trouble: Trouble) -> Fix {
@@ -210,9 +211,8 @@ extension NodeView {
     private func timeWaitFixes(_ trouble: Trouble) -> [Fix] {
         let place = place(of: trouble.resource)
         var fixes: [Fix] = []
-        if trouble.noMemory * 2 <= trouble.count {
-            let limit = trouble.occupancy.limit ?? trouble.occupancy.used
-            let wanted = max(2 * limit, 2 * demand(trouble), 65_536).nextPowerOfTwo
+        if trouble.noMemory * 2 <= trouble.count, let limit = trouble.occupancy.limit {
+            let wanted = min(max(2 * limit, 2 * demand(trouble), 65_536).nextPowerOfTwo, UInt64(Int32.max))
             let settings = [(name: "net.ipv4.tcp_max_tw_buckets", value: "\(wanted)")]
             fixes.append(
                 Fix(

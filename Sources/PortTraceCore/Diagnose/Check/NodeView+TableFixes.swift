@@ -26,7 +26,9 @@ extension NodeView {
 
     /// A larger nf_conntrack_max, and the hash for it.
     private func enlarge(_ trouble: Trouble) -> Fix? {
-        let used = max(trouble.isMeasured ? trouble.occupancy.used : 0, trouble.occupancy.limit ?? 0)
+        let limit = trouble.occupancy.limit ?? sample.facts.conntrackMax ?? 0
+        guard limit > 0 else { return nil }
+        let used = max(trouble.isMeasured ? trouble.occupancy.used : 0, limit)
         // What is refused, or made room for, comes on top: entries of short connections stay for 120 s.
         let refused = UInt64(min(Double(trouble.count) * 120e9 / Double(max(sample.duration, 1)), 1e9))
         let least: UInt64 = sample.facts.memory >= 2 << 30 ? 131_072 : 65_536

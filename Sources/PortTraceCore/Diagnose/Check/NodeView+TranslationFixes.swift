@@ -75,7 +75,8 @@ extension NodeView {
         guard resource.proto == TransportProtocol.tcp, let nat = resource.source, let destination = resource.destination
         else { return nil }
         let family = nat.family == .ipv6 ? "-f ipv6 " : ""
-        return "conntrack -D \(family)-p tcp --reply-src \(Words.address(destination.address)) "
+        let port = destination.port == 0 ? "" : "--reply-port-src \(destination.port) "
+        return "conntrack -D \(family)-p tcp --reply-src \(Words.address(destination.address)) \(port)"
             + "--reply-dst \(Words.address(nat)) --state TIME_WAIT"
     }
 

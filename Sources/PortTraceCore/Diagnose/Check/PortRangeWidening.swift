@@ -11,7 +11,10 @@ struct PortRangeWidening {
 
     /// The range that leaves listeners and Services' ports outside and gains a tenth, first upwards; then one that reaches
     /// below Services' ports, which the host's namespace must reserve: only there do they count. Nil: there is no room.
-    init?(of namespace: NamespaceCensus, nodePorts: PortRange) {
+    ///
+    /// - Parameter hostReservesPorts: Whether the host's namespace may have a list of reserved ports, which a new one would
+    ///   overwrite.
+    init?(of namespace: NamespaceCensus, nodePorts: PortRange, hostReservesPorts: Bool) {
         let range = namespace.portRange
         let size = UInt32(range.high) - UInt32(range.low) + 1
         let top = namespace.listenerAbove > range.high ? max(namespace.listenerAbove - 1, range.high) : 65_535
@@ -23,8 +26,7 @@ struct PortRangeWidening {
             var gain = UInt32(wider.high) - UInt32(wider.low) + 1 - size
             let overlaps = wider.low <= nodePorts.high && wider.high >= nodePorts.low && range.low > nodePorts.high
             let reserves = overlaps && namespace.isHost
-            // A list of reserved ports that is there already would be overwritten.
-            if reserves, namespace.reservedPorts > 0 { continue }
+            if reserves, hostReservesPorts { continue }
             if reserves { gain -= min(gain, UInt32(nodePorts.high - nodePorts.low) + 1) }
             guard gain >= max(size / 10, 16) else { continue }
             self.range = wider

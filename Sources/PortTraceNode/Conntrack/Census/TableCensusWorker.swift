@@ -1,13 +1,13 @@
 internal import CLinux
 internal import Glibc
-internal import PortTraceCore
+public import PortTraceCore
 
 /// The thread that reads whole conntrack tables and the namespaces' counters. It has the priority of any other: with a lower
 /// one a node that has more to do than CPUs, as in an incident, would keep the answer back for minutes. What it may cost,
 /// ``TablePace`` bounds.
 final class TableCensusWorker {
     /// Nanoseconds for one question; what has not been read by then is not visible.
-    private static let patience: Int64 = 60_000_000_000
+    private static let patience: Int64 = 50_000_000_000
     private static let sysctls = "/proc/sys/net/netfilter"
     private static let ownNetstat = "/proc/thread-self/net/netstat"
 
@@ -90,7 +90,11 @@ final class TableCensusWorker {
                 }
                 answer.tables.append(census)
             } catch {
-                answer.notVisible.append(Self.notVisible(inode, entries: table.entries, error))
+                if error == .system(ENOENT) {
+                    answer.unreached.append(table)
+                } else {
+                    answer.notVisible.append(Self.notVisible(inode, entries: table.entries, error))
+                }
             }
         }
         answer.tables.sort { $0.table.used > $1.table.used }
@@ -150,11 +154,19 @@ final class TableCensusWorker {
     }
 }
 
+extension UsedTable {
+    /// That nothing leads into its namespace.
+    public var notVisible: NotVisible {
+        NotVisible(
+            .conntrack, "the conntrack table of netns \(namespace.inode) (\(entries) entries)",
+            why: "no process and no mount leads into the namespace")
+    }
+}
+
 extension NetlinkError {
     /// Why a namespace or its table could not be read, for a person.
     fileprivate var words: String {
         switch self {
-        case .system(ENOENT): "no process and no mount leads into the namespace"
         case .system(EPERM), .system(EACCES): "no permission (CAP_NET_ADMIN and CAP_SYS_ADMIN are needed)"
         case .system(EPROTONOSUPPORT), .system(EOPNOTSUPP), .system(EINVAL):
             "this kernel has no nf_conntrack_netlink"
