@@ -91,6 +91,8 @@ class Lab:
         self.missed = self.summary["lost"]["missed_runs"]  # so many changes at most were not seen
         if self.missed:
             self.notes.append(f"not exact: {self.missed} missed runs")
+        if self.summary["undecided"]:
+            self.notes.append(f"undecided: {self.summary['undecided']}")
         self.coalesced = self.summary["lost"]["ring"]  # of changes, as the ring had no room for them
         if self.coalesced:
             self.notes.append(f"{self.coalesced} changes were not sampled")
@@ -105,10 +107,18 @@ class Lab:
             self.problems.append(f"{what}: {found}, not {wanted}")
 
     def expect_counts(self, what, found, wanted):
-        """Equal; or, where porttrace says that it is not exact, not more and at most its bound less."""
+        """Equal; or, where porttrace says that it is not exact, not more and at most its bound less.
+
+        On 6.18 a few changes in a thousand are neither seen nor counted as missed (README, Limits): they are noted.
+        """
         fewer = {key: wanted[key] - found.get(key, 0) for key in wanted}
         more = {key: count for key, count in found.items() if count > wanted.get(key, 0)}
-        if more or sum(fewer.values()) > self.missed:
+        untold = sum(fewer.values()) - self.missed
+        if 0 < untold <= max(2, sum(wanted.values()) // 500):
+            self.notes.append(f"{what}: {untold} of {sum(wanted.values())} not told")
+        elif untold > 0:
+            more["untold"] = untold
+        if more:
             self.problems.append(f"{what}: more {more}, fewer { {key: n for key, n in fewer.items() if n} }")
 
     def changes(self, **fields):
