@@ -102,7 +102,7 @@ private func answer(_ reader: TableCensusReader, _ session: ProbeSession?, _ arg
                 + "\"insert_failed\": \(total.insertFailed), \"early_drop\": \(total.earlyDrop), "
                 + "\"tw_overflow\": \(total.timeWaitOverflow)}}")
     }
-    for part in answer.notVisible {
+    for part in answer.notVisible + answer.unreached.map(\.notVisible) {
         write(
             "{\"not_visible\": {\"part\": \(quoted("\(part.part)")), \"what\": \(quoted(part.what)), "
                 + "\"why\": \(quoted(part.why))}}")
