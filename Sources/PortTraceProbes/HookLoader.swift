@@ -125,8 +125,9 @@ struct HookLoader {
     /// Tells the programs what they have to know before they run.
     private func configure(_ maps: [SharedMap: Int32]) throws(BPFError) {
         let state = try Map(maps[.conntrack]!).mapped().assumingMemoryBound(to: pt_conntrack.self)
-        state.pointee.tw_overflow =
-            try Kernel.enumerator("LINUX_MIB_TCPTIMEWAITOVERFLOW", typesFrom: configuration.btf) ?? 0
+        // Without types no hook stands, which is said with what helps.
+        let index = try? Kernel.enumerator("LINUX_MIB_TCPTIMEWAITOVERFLOW", typesFrom: configuration.btf)
+        state.pointee.tw_overflow = index.flatMap { $0 } ?? 0
         guard let filter = configuration.states?.bytes else { return }
         let map = try Map(maps[.stateFilter]!)
         var zero: UInt32 = 0
