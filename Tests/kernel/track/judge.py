@@ -216,7 +216,7 @@ class Judge:
         else:
             known = "none"
         if known == "wrong":
-            self.problem(f"{sender.name}: wrong owner {path} by {attribution}", count)
+            self.problem(f"{sender.name}: wrong owner {path} by {attribution} of {event.get('type')}", count)
         self.owners[index][known] += count
         if "proc" in event:
             self.owners[index]["proc"] += count
