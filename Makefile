@@ -66,9 +66,9 @@ test-kernels: build
 	@scripts/packages test kernels
 	Tests/kernel/matrix -- --count $(GUEST_COUNT)
 	@# One at a time: starved guests handle packets later, when their sockets have gone.
-	Tests/kernel/matrix --program conntrack --kernels $(NEWEST) --modes auto --at-once 1 -- \
+	Tests/kernel/matrix --program conntrack --kernels $(ENDS) --modes auto --at-once 1 -- \
 		--count $(GUEST_PACKETS) --skip midway
-	Tests/kernel/matrix --program conntrack --kernels $(NEWEST) --modes auto --by-turns -- \
+	Tests/kernel/matrix --program conntrack --kernels $(ENDS) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
 	Tests/kernel/matrix --program timewait --kernels $(OLDEST) --modes auto --at-once 1 -- --count $(GUEST_CLOSES)
 	$(SWIFT) build -c release --product census-ports

@@ -212,11 +212,14 @@ class Judge:
             if attribution not in ("task", "socket", "tuple"):
                 self.problem(f"{sender.name}: a cgroup by attribution {attribution}", count)
         elif attribution in ("netns", "address"):
-            known = "pod" if sender.place in self.lab.pods or sender.direction == "inbound" else "wrong"
+            if event["type"] == "conntrack_evicted" and not sender.connected:
+                known = "unconnected"
+            else:
+                known = "pod" if sender.place in self.lab.pods or sender.direction == "inbound" else "wrong"
         else:
             known = "none"
         if known == "wrong":
-            self.problem(f"{sender.name}: wrong owner {path} by {attribution} of {event.get('type')}", count)
+            self.problem(f"{sender.name}: wrong owner {path} by {attribution} of {event['type']}", count)
         self.owners[index][known] += count
         if "proc" in event:
             self.owners[index]["proc"] += count
@@ -318,7 +321,8 @@ class Judge:
 
     def check_owners(self, sender, owners, seen):
         wanted = sender.owner or promised(self.lab, sender)
-        good = owners["own"] + (owners["pod"] if wanted == "pod" else 0)
+        # What is left of an evicted flow is its tuple: the port of a socket that is not connected proves nothing.
+        good = owners["own"] + owners["unconnected"] + (owners["pod"] if wanted == "pod" else 0)
         if wanted == "own" and self.lab.deferred:  # what ksoftirqd handled may have lost its socket by then: its pod
             good += owners["pod"]
         if wanted != "any" and good < self.owned * seen:

@@ -65,6 +65,10 @@ class Sender:
         return "--hold" in self.options
 
     @property
+    def connected(self):
+        return self.proto == "tcp" or "--connect" in self.options
+
+    @property
     def has_ports(self):
         return self.proto in ("tcp", "udp", "sctp")
 
