@@ -1,5 +1,3 @@
-internal import CLinux
-internal import Glibc
 internal import PortTraceCore
 internal import Synchronization
 
@@ -21,19 +19,9 @@ final class ConntrackQueue: Sendable {
 
     private let state = Mutex(State())
     /// Readable while answers are there to be taken.
-    let answered: Int32
+    let answered = Doorbell()
     /// Wakes the thread.
-    private let asked: Int32
-
-    init() {
-        answered = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-        asked = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-    }
-
-    deinit {
-        if answered >= 0 { Glibc.close(answered) }
-        if asked >= 0 { Glibc.close(asked) }
-    }
+    private let asked = Doorbell()
 
     /// - Returns: Whether there was room for the question.
     func ask(_ clash: NATClash) -> Bool {
@@ -42,7 +30,7 @@ final class ConntrackQueue: Sendable {
             state.questions.append(clash)
             return true
         }
-        if hasRoom { eventfd_write(asked, 1) }
+        if hasRoom { asked.ring() }
         return hasRoom
     }
 
@@ -51,12 +39,11 @@ final class ConntrackQueue: Sendable {
             state.answers.append((clash, evidence))
             state.holders += evidence?.holders.count ?? 0
         }
-        eventfd_write(answered, 1)
+        answered.ring()
     }
 
     func takeAnswers() -> [Answer] {
-        var count: eventfd_t = 0
-        eventfd_read(answered, &count)
+        answered.clear()
         let answers = state.withLock { state in
             defer {
                 state.answers = []
@@ -64,13 +51,13 @@ final class ConntrackQueue: Sendable {
             }
             return state.answers
         }
-        if !answers.isEmpty { eventfd_write(asked, 1) }
+        if !answers.isEmpty { asked.ring() }
         return answers
     }
 
     func close() {
         state.withLock { $0.isClosed = true }
-        eventfd_write(asked, 1)
+        asked.ring()
     }
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
@@ -87,10 +74,7 @@ final class ConntrackQueue: Sendable {
     /// - Parameter milliseconds: As long at most; -1: as long as it takes.
     func next(milliseconds: Int32) -> Turn {
         if let turn = turn() { return turn }
-        var polled = pollfd(fd: asked, events: Int16(POLLIN), revents: 0)
-        poll(&polled, 1, milliseconds)
-        var count: eventfd_t = 0
-        eventfd_read(asked, &count)
+        asked.wait(milliseconds: milliseconds)
         return turn() ?? .pause
     }
 

@@ -17,7 +17,7 @@ public final class ConntrackReader: NATClashReader {
     deinit { close() }
 
     /// To be polled for reading: answers are there to be taken.
-    public var descriptor: Int32 { queue.answered }
+    public var descriptor: Int32 { queue.answered.descriptor }
 
     /// Asks, and does not wait. When 64 questions wait already, or there is no thread to be had, the answer is nil and
     /// there at once.

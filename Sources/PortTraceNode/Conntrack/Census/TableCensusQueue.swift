@@ -1,5 +1,3 @@
-internal import CLinux
-internal import Glibc
 internal import Synchronization
 
 /// One question one way, its answer the other.
@@ -14,19 +12,9 @@ final class TableCensusQueue: Sendable {
 
     private let state = Mutex(State())
     /// Readable while an answer is there to be taken.
-    let answered: Int32
+    let answered = Doorbell()
     /// Wakes the thread.
-    private let asked: Int32
-
-    init() {
-        answered = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-        asked = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-    }
-
-    deinit {
-        if answered >= 0 { Glibc.close(answered) }
-        if asked >= 0 { Glibc.close(asked) }
-    }
+    private let asked = Doorbell()
 
     /// - Returns: Whether it was taken.
     func ask(_ question: TableCensusReader.Question) -> Bool {
@@ -35,18 +23,17 @@ final class TableCensusQueue: Sendable {
             (state.question, state.isBusy) = (question, true)
             return true
         }
-        if isTaken { eventfd_write(asked, 1) }
+        if isTaken { asked.ring() }
         return isTaken
     }
 
     func answer(_ answer: TableCensusReader.Answer) {
         state.withLock { $0.answer = answer }
-        eventfd_write(answered, 1)
+        answered.ring()
     }
 
     func takeAnswer() -> TableCensusReader.Answer? {
-        var count: eventfd_t = 0
-        eventfd_read(answered, &count)
+        answered.clear()
         return state.withLock { state in
             guard let answer = state.answer else { return nil }
             (state.answer, state.isBusy) = (nil, false)
@@ -56,7 +43,7 @@ final class TableCensusQueue: Sendable {
 
     func close() {
         state.withLock { $0.isClosed = true }
-        eventfd_write(asked, 1)
+        asked.ring()
     }
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
@@ -70,10 +57,7 @@ final class TableCensusQueue: Sendable {
             }
             if isClosed { return nil }
             if let question { return question }
-            var polled = pollfd(fd: asked, events: Int16(POLLIN), revents: 0)
-            poll(&polled, 1, -1)
-            var count: eventfd_t = 0
-            eventfd_read(asked, &count)
+            asked.wait()
         }
     }
 }

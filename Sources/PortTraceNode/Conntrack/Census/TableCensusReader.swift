@@ -52,7 +52,7 @@ public final class TableCensusReader {
     deinit { close() }
 
     /// To be polled for reading: an answer is there to be taken.
-    public var descriptor: Int32 { queue.answered }
+    public var descriptor: Int32 { queue.answered.descriptor }
 
     /// Asks, and does not wait.
     ///
