@@ -106,6 +106,16 @@ static __always_inline struct pt_table *new_table(const struct pt_table_key *key
 	return bpf_map_lookup_elem(&pt_tables, key);
 }
 
+/* A namespace's; `make`: where it is not there yet, a new one, NULL if there is no room for it. */
+static __always_inline struct pt_table *table_of(struct net *net, bool make)
+{
+	struct pt_table_key key;
+
+	fill_table_key(&key, net);
+	struct pt_table *table = bpf_map_lookup_elem(&pt_tables, &key);
+	return table || !make ? table : new_table(&key, net);
+}
+
 static __always_inline u32 ahead(u32 now, u32 before)
 {
 	return (s32)(now - before) > 0 ? now - before : 0;
@@ -263,17 +273,13 @@ __noinline int claim_overflow(u64 netns)
 	struct pt_cpu *cpu = this_cpu();
 	struct net *net = (void *)netns;
 	struct pt_counters now = {};
-	struct pt_table_key key;
 
 	if (!state || !cpu)
 		return false;
 	u32 overflows = read_overflows(net, cpu->offset, state);
 	if (!overflows)
 		return false;
-	fill_table_key(&key, net);
-	struct pt_table *table = bpf_map_lookup_elem(&pt_tables, &key);
-	if (!table)
-		table = new_table(&key, net);
+	struct pt_table *table = table_of(net, true);
 	if (!table) {
 		__sync_fetch_and_add(&state->unwatched, 1);
 		return false;
@@ -296,21 +302,15 @@ __noinline int walk_counters_of(u64 netns)
 	struct pt_cpu *cpu = this_cpu();
 	struct net *net = (void *)netns;
 	struct pt_counters now = {};
-	struct pt_table_key key;
 
 	if (!state || !cpu)
 		return 0;
 	bool is_tracked = read_all_counters(net, cpu->offset, &now, state);
-	fill_table_key(&key, net);
-	struct pt_table *table = bpf_map_lookup_elem(&pt_tables, &key);
+	bool has_counted = now.drop || now.insert_failed || now.early_drop || now.tw_overflow;
+	struct pt_table *table = table_of(net, has_counted);
 	if (!table) {
-		if (!now.drop && !now.insert_failed && !now.early_drop && !now.tw_overflow)
-			return 0;
-		table = new_table(&key, net);
-		if (!table) {
-			state->crowded |= !cpu->armed;
-			return 0;
-		}
+		state->crowded |= has_counted && !cpu->armed;
+		return 0;
 	}
 	table->netns_id = BPF_CORE_READ(net, ns.inum);
 	table->walk = state->walk;

@@ -216,21 +216,17 @@ static __always_inline void tell_overflow(struct sock *sk)
 	cpu->busy = 0;
 }
 
-/* A socket that has come into TIME_WAIT: what was noted of it is complete. */
-__noinline int complete_owner(u64 socket)
+/* A socket that has come into TIME_WAIT: if it was closed before the attach, its creator's cgroup is all that is known. */
+__noinline int note_creator(u64 socket)
 {
 	struct sock *sk = (void *)socket;
-	struct pt_time_wait_owner owner = {.time_ns = bpf_ktime_get_ns()};
+	bool by_task = is_task_at(sk);
+	struct pt_time_wait_owner owner = {};
 	struct pt_time_wait_key key;
 
 	fill_time_wait_key(&key, sk, local_port(sk));
-	struct pt_time_wait_owner *known = bpf_map_lookup_elem(&pt_time_wait, &key);
-	if (known) {
-		known->time_ns = owner.time_ns;
+	if (bpf_map_lookup_elem(&pt_time_wait, &key))
 		return 0;
-	}
-	/* It was closed before the attach. */
-	bool by_task = is_task_at(sk);
 	owner.cgroup_id = creator_cgroup(sk, by_task, by_task ? PROGRAM_TIME_WAIT_TASK : PROGRAM_TIME_WAIT);
 	bpf_map_update_elem(&pt_time_wait, &key, &owner, BPF_ANY);
 	return 0;
@@ -258,7 +254,7 @@ static __always_inline int handle_time_wait(struct sock *sk, int from, int to)
 		return note_closer((u64)sk);
 	if (from != TCP_FIN_WAIT1) {
 		if (is_in_time_wait((u64)sk))
-			return complete_owner((u64)sk);
+			return note_creator((u64)sk);
 		tell_overflow(sk);
 	}
 	return forget_owner((u64)sk);

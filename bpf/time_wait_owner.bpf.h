@@ -23,18 +23,17 @@ struct pt_time_wait_key {
 
 struct pt_time_wait_owner {
 	u64 cgroup_id; /* the socket creator's, as in pt_key; 0 unknown */
-	u64 time_ns;   /* CLOCK_MONOTONIC: when it came into TIME_WAIT; 0: not yet */
 	u32 tgid;      /* the process that closed it first; 0: none, or not seen */
 	u32 uid;
 	char comm[PT_COMM_LEN]; /* its leader's */
 };
 
 /*
- * Connection → its owner. Inserted when the socket's end closes first (→ FIN_WAIT1), with the process; completed when it
- * comes into TIME_WAIT; removed where the connection is aborted instead, or no TIME_WAIT socket could be made. Nothing
- * removes it with the TIME_WAIT socket: whoever uses the tuple again overwrites it, or does not close first, and then has
- * none. So only a look-up for a socket that is in TIME_WAIT has a meaning. Its size is set by the loader, by
- * tcp_max_tw_buckets. LRU: the oldest go first, and their sockets are nobody's then.
+ * Connection → its owner. Inserted when the socket's end closes first (→ FIN_WAIT1), with the process, or, if that was
+ * before the attach, as it comes into TIME_WAIT; removed where the connection is aborted instead, or no TIME_WAIT socket
+ * could be made. Nothing removes it with the TIME_WAIT socket: whoever uses the tuple again overwrites it, or does not
+ * close first, and then has none. So only a look-up for a socket that is in TIME_WAIT has a meaning. Its size is set by
+ * the loader, by tcp_max_tw_buckets. LRU: the oldest go first, and their sockets are nobody's then.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

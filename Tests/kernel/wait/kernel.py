@@ -13,9 +13,9 @@ from robust.bpf import SYS_BPF, held_by
 
 LOOKUP, NEXT_KEY, MAP_BY_ID, INFO = 1, 4, 14, 15  # enum bpf_cmd, linux/bpf.h
 KEY = struct.Struct("=IHH16s16s")  # struct pt_time_wait_key, bpf/time_wait_owner.bpf.h
-OWNER = struct.Struct("=QQII16s")  # struct pt_time_wait_owner
+OWNER = struct.Struct("=QII16s")  # struct pt_time_wait_owner
 
-Owner = collections.namedtuple("Owner", "cgroup time pid uid comm")
+Owner = collections.namedtuple("Owner", "cgroup pid uid comm")
 
 
 def inside(namespace, *command):
@@ -72,7 +72,7 @@ def find_map(pid, wanted):
 
 
 def owners(pid):
-    """connection → Owner, of every namespace; those that are not in TIME_WAIT yet as well."""
+    """connection → Owner, of every namespace; those that are not in TIME_WAIT yet, or not any more, as well."""
     descriptor = find_map(pid, "pt_time_wait")
     found = {}
     key, after = ctypes.create_string_buffer(KEY.size), ctypes.create_string_buffer(KEY.size)
@@ -88,8 +88,8 @@ def owners(pid):
         attributes = struct.pack("=IIQQQ", descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
         if call(LOOKUP, ctypes.create_string_buffer(attributes, 128)) == 0:
             _, port, remote_port, local, remote = KEY.unpack(key.raw)
-            cgroup, time, process, uid, comm = OWNER.unpack(value.raw)
-            owner = Owner(cgroup, time, process, uid, comm.split(b"\0")[0].decode())
+            cgroup, process, uid, comm = OWNER.unpack(value.raw)
+            owner = Owner(cgroup, process, uid, comm.split(b"\0")[0].decode())
             found[local, port, remote, int.from_bytes(remote_port.to_bytes(2, "little"), "big")] = owner
     os.close(descriptor)
     return found

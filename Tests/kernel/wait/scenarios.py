@@ -15,6 +15,9 @@ def scenario(function):
 
 
 FAMILIES = (("127.0.0.1", 7001), ("::1", 7002), ("+127.0.0.1", 7003))
+# The connects after which a port towards one destination has its next turn are some 3,100 (28,000 ports, by 9 on average,
+# inet_hash_connect()): a later one may take the place of a TIME_WAIT socket of the server's.
+WITHOUT_REUSE = 2_500
 OPENING = (
     ("CLOSE", "SYN_SENT"), ("SYN_SENT", "ESTABLISHED"), ("LISTEN", "SYN_RECV"), ("SYN_RECV", "ESTABLISHED"),
     ("ESTABLISHED", "FIN_WAIT1"), ("FIN_WAIT1", "FIN_WAIT2"), ("ESTABLISHED", "CLOSE_WAIT"),
@@ -35,8 +38,10 @@ def expect_entries(lab, moved, changes):
     """Into TIME_WAIT as often as the kernel has counted, and out of it as often as they are fewer."""
     entries, ends = changes[("FIN_WAIT2", "TIME_WAIT")] + changes[("CLOSING", "TIME_WAIT")], changes[("TIME_WAIT", "CLOSE")]
     if kernel_counts_entries():
-        lab.expect_counts("entries of TIME_WAIT", {"entries": entries}, {"entries": moved["entries"]})
-    if sees_ends(lab) and not lab.missed:
+        unseen = lab.unseen_changes()
+        unseen = collections.Counter(entries=unseen["FIN_WAIT2", "TIME_WAIT"] + unseen["CLOSING", "TIME_WAIT"])
+        lab.expect_counts("entries of TIME_WAIT", {"entries": entries}, {"entries": moved["entries"]}, unseen)
+    if sees_ends(lab) and not lab.missed and not lab.unseen:
         lab.expect("entries less ends of TIME_WAIT", entries - ends, moved["there"])
     elif ends and not lab.missed:
         lab.problems.append("ends of TIME_WAIT that nothing can have seen")
@@ -96,8 +101,8 @@ def states(lab):
         found.pop(("TIME_WAIT", "CLOSE"), None)
         all_found, all_wanted = all_found + found, all_wanted + collections.Counter(wanted)
         if not lab.coalesced:  # else the port in a line is the first one's
-            lab.expect_counts(f"{closer.way} {closer.port}", found, wanted)
-    lab.expect_counts("all ways", all_found, all_wanted)
+            lab.expect_counts(f"{closer.way} {closer.port}", found, wanted, lab.unseen_changes(closer.port))
+    lab.expect_counts("all ways", all_found, all_wanted, lab.unseen_changes())
     wrong = collections.Counter()
     for event in lab.events:
         if event["type"] == "tcp_state" and "LISTEN" not in event["detail"].values():
@@ -150,13 +155,13 @@ def make_owners(lab, ports):
     for socket in sockets:
         truth[list(shares)[socket[3] - 7101]] += 1
         owner = known.get(socket)
-        name = cgroups.get(owner.cgroup) if owner and owner.time else None
+        name = cgroups.get(owner.cgroup) if owner else None
         if name and pids.get(owner.pid) != name:
             lab.problems.append(f"{socket}: of {name}, the process of {pids.get(owner.pid)}")
         found[name] += 1
-    # What the kernel skips leaves a socket without an owner, never with another's; it does not tell how often.
+    # What the kernel skips leaves a socket without an owner, never with another's.
     unknown = found.pop(None, 0)
-    if unknown * 100 > len(sockets):
+    if unknown > lab.missed + sum(lab.unseen.values()):
         lab.problems.append(f"{unknown} of {len(sockets)} have no owner")
     wrong = {name: count for name, count in found.items() if count > truth[name]}
     lab.expect("sockets with another's owner", wrong, {})
@@ -178,23 +183,25 @@ def aborts(lab):
     moved = lab.run(*closers)
     known = [key for key in kernel.owners(lab.trace.process.pid) if {key[1], key[3]} & {7201, 7202, 7203}]
     lab.stop()
-    if len(known) * 100 > sum(closer.count for closer in closers):
+    if len(known) > lab.missed + sum(lab.unseen.values()):
         lab.problems.append(f"{len(known)} owners left behind")
     lab.expect("entries of TIME_WAIT, says the kernel", moved["there"], 0)
     expect_entries(lab, moved, lab.changes())
     lab.expect("overflows", dict(lab.overflows()), {})
     wanted = sum(closer.count for closer in closers)
-    lab.expect_counts("aborts", {"aborts": lab.changes()[("FIN_WAIT2", "CLOSE")]}, {"aborts": wanted})
+    abort = ("FIN_WAIT2", "CLOSE")
+    lab.expect_counts("aborts", {abort: lab.changes()[abort]}, {abort: wanted}, lab.unseen_changes())
     return wanted, lab.changes()[("FIN_WAIT2", "CLOSE")]
 
 
 @scenario
 def overflow(lab):
     """More closes than tcp_max_tw_buckets, by several at once, aborts between them: as many as TCPTimeWaitOverflow."""
-    kernel.set_sysctl(lab.net, "tcp_max_tw_buckets", lab.options.count // 4)
+    each = min(max(lab.options.count // 5, 10), WITHOUT_REUSE)
+    kernel.set_sysctl(lab.net, "tcp_max_tw_buckets", each * 5 // 4)
     lab.trace_with()
     closers = [
-        lab.closer(way, address, 7301 + number, max(lab.options.count // 5, 10), cgroup)
+        lab.closer(way, address, 7301 + number, each, cgroup)
         for number, (way, address, cgroup) in enumerate(
             (("client", "127.0.0.1", "a"), ("client", "::1", "b"), ("server", "+127.0.0.1", "b"),
              ("half", "127.0.0.1", "b/deep"), ("linger", "127.0.0.1", "a"), ("client", "127.0.0.1", "a")))
@@ -204,7 +211,7 @@ def overflow(lab):
     there = collections.Counter(
         next(closer.process.pid for closer in closers if closer.port in (key[1], key[3]))
         for key, owner in known.items()
-        if owner.time and {key[1], key[3]} & {closer.port for closer in closers}
+        if {key[1], key[3]} & {closer.port for closer in closers}
     )
     lab.stop()
     found = lab.overflows()
