@@ -23,7 +23,7 @@ let package = Package(
         .target(name: "CPortTraceWire"),
         .target(name: "BPF", dependencies: ["CLibbpf"], swiftSettings: swiftSettings),
         .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: swiftSettings),
-        .target(name: "PortTraceCore", dependencies: ["CPortTraceWire", "JSON"], swiftSettings: swiftSettings),
+        .target(name: "PortTraceCore", dependencies: ["CPortTraceWire", "JSON"], swiftSettings: smallSettings),
         .target(
             name: "PortTraceNode", dependencies: ["CLinux", "JSON", "PortTraceCore"], swiftSettings: smallSettings),
         .target(
