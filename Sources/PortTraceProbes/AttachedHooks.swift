@@ -16,7 +16,8 @@ final class AttachedHooks {
 
     /// - Throws: ``BPFError``; nothing is attached then.
     init(
-        _ choices: [(hook: Hook, attachment: Attachment)], census: [PortCensusReader.Program] = [], maps: [SharedMap: Int32],
+        _ choices: [(hook: Hook, attachment: Attachment)], census: [PortCensusReader.Program] = [],
+        maps: [SharedMap: Int32],
         btf: String?, kprobes: KprobeEvents?
     ) throws(BPFError) {
         let object = try EmbeddedObject.hooks.open(btf: btf)

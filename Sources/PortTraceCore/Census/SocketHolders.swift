@@ -58,8 +58,8 @@ public struct SocketHolders: Sendable {
 extension Holder {
     /// The order of holders: the largest first, then by what tells them apart.
     static func isLarger(_ left: Holder, _ right: Holder) -> Bool {
-        (left.count, right.owner.cgroupID, right.owner.process?.pid ?? 0)
-            > (right.count, left.owner.cgroupID, left.owner.process?.pid ?? 0)
+        (left.count, right.owner.cgroupID, right.owner.process?.pid ?? .max)
+            > (right.count, left.owner.cgroupID, left.owner.process?.pid ?? .max)
     }
 }
 
