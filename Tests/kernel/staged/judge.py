@@ -209,7 +209,13 @@ class Judge:
             seen = sum(holder.get("count", 0) for holder in his)
             self.real += count
             self.seen += seen
-            if seen != count:
+            unknown = sum(holder.get("count", 0) for holder in left if holder.get("unknown"))
+            if wanted.problem == "time_wait_overflow" and seen < count == seen + unknown <= 1.05 * seen:
+                # What an interrupt has left to user space is counted, without an owner.
+                self.lab.note(f"{unknown} of {count} overflows without an owner")
+                self.seen += unknown
+                left = [holder for holder in left if not holder.get("unknown")]
+            elif seen != count:
                 self.problem(f"{wanted.problem}: {worker.name} was refused {count} times, {seen} are told: {left}")
             left = [holder for holder in left if holder not in his]
         if wanted.victims and left:

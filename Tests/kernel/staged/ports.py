@@ -3,6 +3,8 @@
 import re
 import time
 
+from pods.others import made_cgroup
+from pods.v1 import need_v1
 from robust.lab import case, equal
 
 from .judge import Expected, Judge
@@ -57,6 +59,29 @@ def ports_shared(lab):
         held = [(holder.get("proc", {}).get("pid"), holder["count"]) for holder in finding["culprits"]]
         if held != [(hog.pid, 60), (child, 40)]:
             judge.problem(f"{held} for {(hog.pid, 60)} and its child's {(child, 40)}")
+    return judge
+
+
+@case
+def ports_v1(lab):
+    """Containers in cgroup v1 alone, in v2's root for all that a socket tells: the process' container has them."""
+    main, mounts = need_v1()
+    narrow_pod(lab, "p1")
+    pod = lab.pods["p1"]
+    hog, victim = lab.worker("hog", "p1"), lab.worker("victim", "p1")
+    path = f"kubepods/burstable/pod{pod.uid}/{'c' * 64}"
+    (lab.cgroup_root / "cgroup.procs").write_text(str(hog.pid))
+    for mount in mounts.values():
+        (made_cgroup(lab, f"/{path}", mount) / "cgroup.procs").write_text(str(hog.pid))
+    hold(hog, WHOLE)
+    hog.path = f"/{path}"
+    verdict = lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50))
+    wanted = exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE, proc=True)
+    judge = Judge(lab)
+    for finding in filter(None, judge.finds(verdict, wanted)):
+        cgroup = finding["culprits"][0].get("cgroup", {})
+        if cgroup.get("hierarchy") != main:
+            judge.problem(f"the culprit's cgroup is {cgroup}, of no hierarchy of v1")
     return judge
 
 
