@@ -238,7 +238,9 @@ extension PortCensusBuilder {
 
     /// Open ones whose cgroup is not known, as on a host whose containers are in cgroup v1, and their processes.
     @Test func aPodsOpenOnes() {
-        let open: [(pt_census_key, UInt64)] = [(key(), 30), (key(timeWait: true), 40), (key(timeWait: true, pid: 9), 5)]
+        let open: [(pt_census_key, UInt64)] = [
+            (key(), 30), (key(timeWait: true), 40), (key(timeWait: true, pid: 9), 5),
+        ]
         let process = HolderOwner(namespace: identity, process: HoldingProcess(pid: 9, comm: Comm([])))
         #expect(
             holders(open, isOnePods: true) == [
