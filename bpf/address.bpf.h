@@ -47,6 +47,15 @@ static __always_inline void learn_tables(struct pt_conntrack *state, u64 udp, u6
 	state->tcp_hashinfo = (u64)BPF_CORE_READ(proto, h.hashinfo);
 }
 
+/* Whether a socket is in the network namespace of the host, or of the loader. */
+static __always_inline bool is_hosts(struct sock *sk)
+{
+	struct pt_conntrack *state = conntrack_state();
+	u64 net = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+
+	return state && (net == state->host_net || net == state->own_net);
+}
+
 /* The one after it in the kernel's list, which is a circle; 0 when that is the loader's own, where a walk begins. */
 __noinline u64 next_net(u64 netns)
 {

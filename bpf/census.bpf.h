@@ -15,6 +15,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "census_count.bpf.h"
+#include "census_files.bpf.h"
 #include "census_net.bpf.h"
 
 #define PT_CENSUS_STEPS 256	  /* of 16 buckets, in one run */
@@ -53,6 +54,12 @@ __noinline int gather(u32 offset)
 	return 0;
 }
 
+/* Whether a chain has led to its own end. A socket that was moved leads to the end of another one. */
+static __always_inline bool is_whole(const struct census_place *place, u32 bucket, u32 walk)
+{
+	return !place->unreadable && (walk != PT_CENSUS_SOCKETS || place->node >> 1 == bucket);
+}
+
 /* Reads the beginning of a chain; 0 where it changes all the time. bucket: its number, which ends a nulls list. */
 static __always_inline bool begin_chain(struct census_place *place, u64 head, u32 bucket, u32 walk, u32 offset)
 {
@@ -61,9 +68,7 @@ static __always_inline bool begin_chain(struct census_place *place, u64 head, u3
 		place->unreadable = 0;
 		bpf_probe_read_kernel(&place->node, sizeof(place->node), (void *)head);
 		gather(offset);
-		/* A socket that was moved leads to the end of another chain. */
-		bool is_whole = walk != PT_CENSUS_SOCKETS || place->node >> 1 == bucket;
-		if (!place->unreadable && (!is_end(place->node) || is_whole))
+		if ((!place->unreadable && !is_end(place->node)) || is_whole(place, bucket, walk))
 			return true;
 	}
 	return false;
@@ -106,8 +111,11 @@ __noinline u32 census_chain(u64 head, u32 bucket, u32 walk)
 	for (u32 batch = 0; batch < PT_CENSUS_BATCHES; batch++) {
 		count_gathered(walk);
 		total += place->gathered;
-		if (is_end(place->node))
+		if (is_end(place->node)) {
+			/* What comes after the first ones is counted as it is read, and so not read again: it may be short. */
+			census->moved += batch && !is_whole(place, bucket, walk);
 			return total;
+		}
 		gather(offset);
 	}
 	census->long_chains++;
@@ -164,9 +172,12 @@ SEC("raw_tp")
 int BPF_PROG(census_learn, u64 udp, u64 tcp)
 {
 	struct pt_conntrack *state = conntrack_state();
+	struct pt_census *census = census_state();
 
-	if (state)
-		learn_tables(state, udp, tcp);
+	if (!state || !census)
+		return 0;
+	learn_tables(state, udp, tcp);
+	census->socket_ops = (u64)BPF_CORE_READ(task_file(tcp), f_op);
 	return 0;
 }
 

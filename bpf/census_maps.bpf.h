@@ -17,9 +17,10 @@ struct {
 
 /*
  * Owner, addresses and port → sockets: kind `ports`. Inserted by census_walk, drained and emptied by user space at a
- * census' end. Preallocated: 32,768 * (64 + 24 + 48) bytes, 4.5 MB. Full: a new key is folded to its owner and namespace, in
+ * census' end. Preallocated: 32,768 * (64 + 32 + 48) bytes, 4.7 MB. Full: a new key is folded to its owner and namespace, in
  * pt_census_owners. A destination with many sockets is met early in a walk, as they lie all over the table, and counted
- * whole from then on: what is folded are the small ones.
+ * whole from then on: what is folded are the small ones. While the processes of a few resources are looked for it has the
+ * ports that were met (PT_CENSUS_MET): full, further ones are not counted, and pt_census.uncounted tells.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -71,6 +72,8 @@ struct census_place {
 	u32 unreadable; /* the chain led to nowhere: it changed */
 	u32 slot;
 	u32 unused;
+	u64 task; /* whose open file is looked at */
+	u64 file;
 	struct pt_census_key key;
 	struct pt_census_count count;
 	struct pt_census_net net;

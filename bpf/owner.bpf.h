@@ -159,6 +159,18 @@ static __always_inline struct kernfs_node *v1_cgroup(struct task_struct *task, u
 	return BPF_CORE_READ(state, cgroup, kn);
 }
 
+/*
+ * Whether the cgroup of a socket, which is of v2, does not tell whose it is, as containers are in v1 here: the root; or
+ * where runtimes may leave containers, in their own service's. is_hosts: whether the socket's namespace is the host's.
+ */
+static __always_inline bool hides_owner(struct kernfs_node *kn, bool is_hosts)
+{
+	u32 zero = 0;
+	struct pt_control *control = bpf_map_lookup_elem(&pt_control, &zero);
+
+	return control && control->v1 && (!kernfs_parent(kn) || (!is_hosts && is_service((u64)kn)));
+}
+
 /* The running task's container in cgroup v1, where v2 does not have it; NULL: it does, or there is none. */
 static __always_inline struct kernfs_node *v1_container(struct task_struct *task, struct kernfs_node *v2)
 {
@@ -200,8 +212,11 @@ static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *det
 	struct task_struct *task = (void *)bpf_get_current_task();
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
+		struct kernfs_node *kn = socket_cgroup(sk);
+
 		key->attribution = PT_ATTRIBUTION_SOCKET;
-		fill_cgroup(key, socket_cgroup(sk), 0, program);
+		if (kn && !hides_owner(kn, true))
+			fill_cgroup(key, kn, 0, program);
 	} else {
 		key->attribution = PT_ATTRIBUTION_TASK;
 		fill_process(key, detail);

@@ -109,7 +109,7 @@ static __always_inline u64 creator_cgroup(struct sock *sk, bool by_task, enum pr
 
 	if (v1)
 		kn = v1;
-	if (!kn)
+	if (!kn || (!v1 && hides_owner(kn, is_hosts(sk))))
 		return 0;
 	u64 id = BPF_CORE_READ(kn, id) | (v1 ? PT_CGROUP_V1 : 0);
 	remember_cgroup((u64)kn, id, program);
@@ -180,7 +180,7 @@ __noinline int fill_overflow(u64 socket)
 	fill_time_wait_key(&connection, sk, local_port(sk));
 	struct pt_time_wait_owner *closer = bpf_map_lookup_elem(&pt_time_wait, &connection);
 	if (!closer) { /* it was closed before the attach */
-		fill_cgroup(key, socket_cgroup(sk), 0, PROGRAM_TIME_WAIT);
+		key->cgroup_id = creator_cgroup(sk, false, PROGRAM_TIME_WAIT);
 		return 0;
 	}
 	key->cgroup_id = closer->cgroup_id;

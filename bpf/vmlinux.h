@@ -279,6 +279,7 @@ struct socket {
 	struct sock *sk;
 };
 struct file {
+	const void *f_op;
 	void *private_data;
 };
 struct fdtable {
@@ -299,6 +300,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
 	unsigned int flags;
+	int tgid;
 	u64 start_boottime;
 	struct task_struct *group_leader;
 	char comm[16];
@@ -328,6 +330,12 @@ struct pt_regs {
 	s32 syscallno;
 };
 #endif
+
+/* What an iterator over open files hands to its program, kernel/bpf/task_iter.c. */
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
+};
 
 /* The classic tracepoint's record, include/trace/events/sock.h. */
 struct trace_event_raw_inet_sock_set_state {

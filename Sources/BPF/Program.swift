@@ -44,6 +44,25 @@ public struct Program {
         return options.retval
     }
 
+    /// Lets a loaded iterator's program look at all that there is, in this thread.
+    ///
+    /// - Parameter most: How often it may take the next 1,000,000 objects (MAX_ITER_OBJECTS, kernel/bpf/bpf_iter.c).
+    /// - Returns: Whether it has seen all.
+    public static func iterate(_ program: Int32, most: Int) throws(BPFError) -> Bool {
+        let link = bpf_link_create(program, 0, BPF_TRACE_ITER, nil)
+        guard link >= 0 else { throw BPFError("attach", "an iterator", code: -link) }
+        defer { close(link) }
+        let iterator = bpf_iter_create(link)
+        guard iterator >= 0 else { throw BPFError("make", "an iterator", code: -iterator) }
+        defer { close(iterator) }
+        var byte: UInt8 = 0
+        for _ in 0..<most {
+            if read(iterator, &byte, 1) == 0 { return true }
+            guard errno == EAGAIN || errno == EINTR else { throw BPFError("read", "an iterator") }
+        }
+        return false
+    }
+
     /// Attaches to what the program's section names.
     public func attach() throws(BPFError) -> Link {
         guard let link = bpf_program__attach(pointer) else { throw BPFError("attach", name) }

@@ -5,7 +5,7 @@ internal import Glibc
 final class AttachedHooks {
     private let object: Object
     private var hooks: [(programs: [Program], links: [Box])] = []
-    /// The programs of the census of ports, in the order of ``PortCensusReader/Program``, where it is here.
+    /// Those programs of the census of ports that are here, in the order of ``PortCensusReader/Program``.
     private var censusPrograms: [Program] = []
 
     /// A link in an array: Array does not hold noncopyable elements.
@@ -16,7 +16,8 @@ final class AttachedHooks {
 
     /// - Throws: ``BPFError``; nothing is attached then.
     init(
-        _ choices: [(hook: Hook, attachment: Attachment)], withCensus: Bool = false, maps: [SharedMap: Int32],
+        _ choices: [(hook: Hook, attachment: Attachment)], census: [PortCensusReader.Program] = [],
+        maps: [SharedMap: Int32],
         btf: String?, kprobes: KprobeEvents?
     ) throws(BPFError) {
         let object = try EmbeddedObject.hooks.open(btf: btf)
@@ -27,7 +28,7 @@ final class AttachedHooks {
             for part in parts { programs.append(try object.program(part.program)) }
             selected.append((parts, programs))
         }
-        for program in PortCensusReader.Program.allCases where withCensus {
+        for program in census {
             censusPrograms.append(try object.program(program.rawValue))
         }
         for program in selected.flatMap(\.programs) + censusPrograms { program.select() }

@@ -9,7 +9,7 @@ struct Handover: Equatable {
     var linkCounts: [Int]
     /// The kprobe events that were made, to be removed in the end.
     var kprobeEvents: [String]
-    /// How many programs the census of ports has: all of ``PortCensusReader/Program``, or none.
+    /// How many programs the census of ports has: ``PortCensusReader/Program``, perhaps without the last one; or none.
     var censusCount: Int
     /// In this order: ``SharedMap``; the programs of the census; for each attached hook its programs and its links; the
     /// files of ``KprobeEvents``, where there are any.

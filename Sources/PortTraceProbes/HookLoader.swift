@@ -29,13 +29,18 @@ struct HookLoader {
         try ProbeError.wrapping { () throws(BPFError) in try configure(maps) }
         let kprobes = tracefs.flatMap { KprobeEvents(tracefs: $0, group: kprobeGroup) }
 
-        var (states, hooks) = attachTogether(plan(features), maps: maps, kprobes: kprobes)
+        // An iterator is attached by the kernel's own types.
+        let programs = PortCensusReader.Program.needed(
+            processes: configuration.processes && features.types == .works)
+        var (states, hooks) = attachTogether(plan(features), programs, maps: maps, kprobes: kprobes)
         var census = hooks.first
         if hooks.isEmpty {
             kprobes?.removeAll()
             features.probeFexit()
             (states, hooks) = attachEach(plan(features), maps: maps, kprobes: kprobes)
-            census = try? AttachedHooks([], withCensus: true, maps: maps, btf: configuration.btf, kprobes: nil)
+            for programs in [programs, PortCensusReader.Program.needed(processes: false)] where census == nil {
+                census = try? AttachedHooks([], census: programs, maps: maps, btf: configuration.btf, kprobes: nil)
+            }
         }
         guard !hooks.isEmpty else {
             kprobes?.removeAll()
@@ -66,7 +71,7 @@ struct HookLoader {
 
     /// Attaches all hooks by the first choice of each, as it goes nearly everywhere; nothing where one is refused.
     private func attachTogether(
-        _ plan: ProbePlan, maps: [SharedMap: Int32], kprobes: KprobeEvents?
+        _ plan: ProbePlan, _ census: [PortCensusReader.Program], maps: [SharedMap: Int32], kprobes: KprobeEvents?
     ) -> ([HookState], [AttachedHooks]) {
         let states = plan.choices.map {
             HookState(hook: $0.hook, attachment: $0.attachments.first, refusals: $0.refusals)
@@ -74,7 +79,7 @@ struct HookLoader {
         let choices = states.compactMap { state in state.attachment.map { (state.hook, $0) } }
         guard !choices.isEmpty,
             let hooks = try? AttachedHooks(
-                choices, withCensus: true, maps: maps, btf: configuration.btf, kprobes: kprobes)
+                choices, census: census, maps: maps, btf: configuration.btf, kprobes: kprobes)
         else { return ([], []) }
         return (states, [hooks])
     }

@@ -14,6 +14,11 @@ public final class PortCensusReader {
         case learn = "census_learn"
         case namespaces = "census_nets"
         case walk = "census_walk"
+        /// The last one: it is not loaded everywhere.
+        case files = "census_files"
+
+        /// - Parameter processes: whether to tell which processes hold sockets.
+        static func needed(processes: Bool) -> [Program] { allCases.filter { processes || $0 != .files } }
     }
 
     /// Runs of one walk at most: more than any table takes.
@@ -21,15 +26,15 @@ public final class PortCensusReader {
     /// Walks over the namespaces until one is not broken by a namespace that goes.
     private static let mostTries = 8
 
-    private let programs: [Program: Int32]
+    let programs: [Program: Int32]
     private let conntrack: UnsafeMutablePointer<pt_conntrack>
-    private let state: UnsafeMutablePointer<pt_census>
+    let state: UnsafeMutablePointer<pt_census>
     private let keys: Map
-    private let owners: Map
+    let owners: Map
     private let namespaces: Map
     private let sockets: [Descriptor]
 
-    /// - Parameter programs: In the order of ``Program``.
+    /// - Parameter programs: In the order of ``Program``, the last one may be missing.
     /// - Throws: ``BPFError`` where the maps cannot be used.
     init(maps: [SharedMap: Int32], programs: [Descriptor]) throws(BPFError) {
         self.programs = Dictionary(uniqueKeysWithValues: zip(Program.allCases, programs.map(\.number)))
@@ -56,10 +61,8 @@ public final class PortCensusReader {
     ) throws(ProbeError) -> PortCensus {
         try ProbeError.wrapping { () throws(BPFError) in
             let time = Self.now()
-            try clear()
+            try begin()
             state.pointee.processes = processes ? 1 : 0
-            let learnt = sockets.suffix(2).map { UInt64(bitPattern: Int64($0.number)) }
-            try BPF.Program.run(programs[.learn]!, learnt)
             var isComplete = try walkNamespaces()
             // All namespaces' tables lead to the same buckets.
             try walk(PT_CENSUS_BUCKETS, tables: min(state.pointee.tcp_tables, 1))
@@ -75,15 +78,22 @@ public final class PortCensusReader {
 
     // MARK: Walks
 
-    /// Empties what a census that has failed may have left.
-    private func clear() throws(BPFError) {
+    /// Empties what was left, and learns where the kernel has its tables.
+    func begin() throws(BPFError) {
+        try clear()
+        let learnt = sockets.suffix(2).map { UInt64(bitPattern: Int64($0.number)) }
+        try BPF.Program.run(programs[.learn]!, learnt)
+    }
+
+    /// Empties what a census that has failed, or a look at processes, may have left.
+    func clear() throws(BPFError) {
         state.update(repeating: pt_census(), count: 1)
         for map in [keys, owners] { try reader().drain(map) { _, _, _ in } }
         try namespaceReader().drain(namespaces) { _, _, _ in }
     }
 
     /// Goes over the kernel's list of namespaces; false where it was broken every time.
-    private func walkNamespaces() throws(BPFError) -> Bool {
+    func walkNamespaces() throws(BPFError) -> Bool {
         for _ in 0..<Self.mostTries {
             let broken = conntrack.pointee.broken
             conntrack.pointee.cursor = 0
@@ -108,7 +118,7 @@ public final class PortCensusReader {
 
     // MARK: What was counted
 
-    private func reader() -> BatchReader {
+    func reader() -> BatchReader {
         BatchReader(keySize: keys.keySize, valueSize: keys.valueSize, rows: 1_024)
     }
 
@@ -139,7 +149,7 @@ public final class PortCensusReader {
     }
 
     /// Hands the elements of a batch on, one by one.
-    private static func each(
+    static func each(
         _ body: @escaping (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void
     ) -> (UnsafeRawBufferPointer, UnsafeRawBufferPointer, Int) -> Void {
         let (keySize, valueSize) = (PortCensusBuilder.keySize, PortCensusBuilder.valueSize)
@@ -163,7 +173,7 @@ public final class PortCensusReader {
         add(state.lost_nets, "network namespaces: there are too many")
         add(state.lost_tables, "tables of network namespaces that have their own: there are too many")
         add(state.strange, "sockets whose network namespace could not be read")
-        add(state.moved, "chains of sockets that changed whenever they were read")
+        add(state.moved, "chains of sockets that changed while they were read: some of theirs may be missing")
         add(state.long_chains, "chains of sockets that are too long to be read to their end")
         add(state.crowded, "UDP sockets whose ports may be counted twice: too many share a place of the table")
         add(state.uncounted.1 + state.uncounted.2 + state.uncounted.3, "sockets of more owners than there is room for")

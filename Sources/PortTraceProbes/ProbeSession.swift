@@ -19,12 +19,14 @@ public final class ProbeSession {
         public var tables: UInt32
         /// Of the changes of state that are to be told; nil: none are.
         public var states: StateFilter?
+        /// Whether it will be asked which processes hold sockets: ``PortCensusReader/processes(of:)``.
+        public var processes: Bool
         /// Whether libbpf and the verifier speak on standard error.
         public var verbose: Bool
 
         public init(
             mode: ProbeMode, btf: String?, each: Bool, ringSize: UInt32, tables: UInt32, states: StateFilter? = nil,
-            verbose: Bool
+            processes: Bool = false, verbose: Bool
         ) {
             self.mode = mode
             self.btf = btf
@@ -32,6 +34,7 @@ public final class ProbeSession {
             self.ringSize = ringSize
             self.tables = tables
             self.states = states
+            self.processes = processes
             self.verbose = verbose
         }
     }

@@ -13,7 +13,7 @@ enum CheckCommand {
     /// - Returns: The exit status.
     static func run(_ options: WatchOptions, format: CheckReport.Format) -> Int32 {
         do {
-            let watch = try NodeWatch(options, format: nil)
+            let watch = try NodeWatch(options, format: nil, processes: true)
             defer { watch.close() }
             let sample = try sample(watch, drivers: DriverLimits.read())
             let status = report(
@@ -74,6 +74,7 @@ enum CheckCommand {
         if !readsTables || !readsTablesAgain {
             sample.notVisible.append(NotVisible(.conntrack, "the conntrack tables", why: "reading them takes too long"))
         }
+        sample.name(watch.session.ports)
         sample.narrow(
             to: watch.options.filter, paths: watch.session.cgroupPaths, owners: watch.names,
             addresses: watch.stream.addresses)
@@ -141,6 +142,27 @@ enum CheckCommand {
                 NotVisible(.other, "\(missed) failures at most", why: "the kernel has skipped runs of programs"))
         }
         return gaps
+    }
+}
+
+extension NodeSample {
+    /// Looks who has those sockets open that hold what is short.
+    fileprivate mutating func name(_ reader: PortCensusReader?) {
+        let short = unnamed
+        guard let reader, !short.isEmpty else { return }
+        let what = "which process has the sockets open that hold ports"
+        do throws(ProbeError) {
+            guard let holders = try reader.processes(of: short) else {
+                notVisible.append(NotVisible(.other, what, why: "the kernel has no iterator over open files"))
+                return
+            }
+            name(holders)
+            if !holders.isComplete {
+                notVisible.append(NotVisible(.other, what, why: "not all were looked at: there are too many"))
+            }
+        } catch {
+            notVisible.append(NotVisible(.other, what, why: error.message))
+        }
     }
 }
 

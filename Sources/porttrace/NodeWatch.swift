@@ -36,9 +36,11 @@ final class NodeWatch {
     /// How often the user's names were read again.
     private(set) var reloads = 0
 
-    /// - Parameter format: of the events; nil: they are counted only.
+    /// - Parameters:
+    ///   - format: of the events; nil: they are counted only.
+    ///   - processes: whether it will be asked which processes hold sockets.
     /// - Throws: ``ProbeError`` where nothing can be attached, or a file of the options cannot be read.
-    init(_ options: WatchOptions, format: OutputFormat?) throws(ProbeError) {
+    init(_ options: WatchOptions, format: OutputFormat?, processes: Bool = false) throws(ProbeError) {
         self.options = options
         namesList = options.names.map { NamesList(path: $0) }
         let addresses = try namesList?.read() ?? NamedAddresses()
@@ -52,7 +54,7 @@ final class NodeWatch {
                     ?? (options.each || options.states ? Self.eachRingSize : Self.ringSize),
                 tables: Environment.conntrackTables ?? Self.tables,
                 states: options.states && options.filter.allows(.tcpState) ? options.filter.stateFilter : nil,
-                verbose: options.verbose))
+                processes: processes, verbose: options.verbose))
         conntrack = ConntrackReader(hostRoot: options.hostRoot)
         names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
         census = NodeCensus(session: session, names: names, hostRoot: options.hostRoot)

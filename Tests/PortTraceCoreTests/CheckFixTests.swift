@@ -249,6 +249,43 @@ import Testing
     }
 
     /// A Service's address needs conntrack.
+    /// From what is in force to what is proposed; nothing where it is as short already, or not known.
+    @Test func timeoutsAreShortenedOnly() {
+        func shortening(_ tcp: [UInt8: UInt64], udp: UInt64 = 0, _ change: (inout TableCensus) -> Void = { _ in })
+            -> Fix?
+        {
+            let node = Node().with {
+                $0.fillTable(tcp, udp: udp, of: 100_000)
+                change(&$0.sample.tables[0])
+            }
+            return fixes(node).first { $0.why.hasPrefix("Shorten") }
+        }
+        let open = shortening([3: 85_000])
+        #expect(
+            open?.why.hasPrefix(
+                "Shorten nf_conntrack_tcp_timeout_established from 432,000 s to 7,200 s in the node's own")
+                == true)
+        #expect(open?.command == "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=7200")
+        #expect(shortening([3: 85_000]) { $0.timeouts[.established] = 86_400 }?.why.contains("from 86,400 s") == true)
+        for timeout: UInt64? in [7_200, 600, nil] {
+            #expect(shortening([3: 85_000]) { $0.timeouts[.established] = timeout } == nil)
+        }
+        let cases: [(tcp: [UInt8: UInt64], udp: UInt64, assured: UInt64, ConntrackTimeout, words: String)] = [
+            ([7: 85_000], 0, 0, .timeWait, "time_wait from 120 s to 30 s"),
+            ([:], 85_000, 0, .udp, "udp_timeout from 30 s to 10 s"),
+            ([:], 85_000, 80_000, .udpStream, "udp_timeout_stream from 120 s to 60 s"),
+        ]
+        for (tcp, udp, assured, timeout, words) in cases {
+            let fix = shortening(tcp, udp: udp) { $0.assured = assured }
+            #expect(fix?.why.contains(words) == true, "\(words): \(fix?.why ?? "none")")
+            let short = shortening(tcp, udp: udp) {
+                $0.assured = assured
+                $0.timeouts[timeout] = 5
+            }
+            #expect(short == nil, "\(words)")
+        }
+    }
+
     @Test func notrackOnlyWhereNothingIsTranslated() {
         let dns = Node.tableFull.with {
             $0.fillTable([3: 1_000], udp: 99_000, of: 100_000)

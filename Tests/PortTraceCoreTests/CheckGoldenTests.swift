@@ -94,6 +94,38 @@ import Testing
         }
     }
 
+    /// What finds no room on the screen is counted; what a verdict rests on, and one note, come before the rest.
+    @Test func whatIsCutIsSaid() throws {
+        let node = Node.tableFull.with {
+            $0.sample.notVisible = (1...9).map { NotVisible(.other, "thing \($0)", why: "no kprobes") }
+            $0.sample.notVisible.append(NotVisible(.conntrack, "another table", why: "EPERM"))
+            $0.sample.counters = (1...UInt32(3)).map { inode in
+                var counters = NamespaceCounters(netnsID: inode)
+                counters.total.drop = 5
+                return counters
+            }
+        }
+        let diagnosis = node.diagnosis
+        let text = report(node, .text)
+        let lines = text.split(separator: "\n")
+        #expect(lines.count <= 24)
+        let last = try #require(lines.last)
+        #expect(last.hasPrefix("left out: "))
+        let shown = lines.count { $0.hasPrefix("- ") }
+        let sentences = diagnosis.findings[0].evidence.count - shown
+        #expect(sentences == 0 || last.contains("\(sentences) sentence"))
+        let fixes = diagnosis.findings[0].fixes.count - lines.count { $0.hasPrefix("now: ") || $0.hasPrefix("later: ") }
+        #expect(fixes == 0 || last.contains("\(fixes) fix"), "\(text)")
+        let unseen = lines.count { $0.hasPrefix("not visible: ") }
+        #expect(last.contains("\(10 - unseen) not visible"), "\(text)")
+        if unseen > 0 { #expect(text.contains("not visible: another table (EPERM)")) }
+        let notes = diagnosis.remarks.count - lines.count { $0.hasPrefix("note: ") }
+        #expect(
+            notes == 0 || last.hasSuffix("(porttrace check -o json); \(notes) note\(notes == 1 ? "" : "s")"), "\(text)")
+        #expect(lines[0].hasPrefix("FAILING: ") && lines[1].hasPrefix("culprit: ") && text.contains("now: "))
+        #expect(!report(Node(), .text).contains("left out"))
+    }
+
     /// A naming that forgot to escape: the text is harmless and the document valid all the same.
     @Test func hostileNaming() throws {
         let diagnosis = NodeDiagnosis(Node.portsExhausted.sample) { _ in "a\u{1b}[31m\n\u{202e}\"b" }
@@ -145,12 +177,13 @@ import Testing
           keep: /etc/sysctl.d/90-conntrack.conf: net.netfilter.nf_conntrack_max =
                 262144; /etc/modules-load.d/conntrack.conf: nf_conntrack, so that it is
                 there when sysctl.d is read
-        later: Shorten nf_conntrack_tcp_timeout_established from 5 days (24 h under
-               kube-proxy), the default, to 7200 s in the node's own network namespace;
-               each entry takes it with its next packet.
+        later: Shorten nf_conntrack_tcp_timeout_established from 432,000 s to 7,200 s in
+               the node's own network namespace; each entry takes it with its next
+               packet.
         later: shop/checkout/web nginx[4711]: close connections that are not used, and
                send keep-alives on the others: a connection that died unseen keeps its
                entry for the whole timeout.
+        left out: 2 sentences (porttrace check -o json)
 
         """#
 

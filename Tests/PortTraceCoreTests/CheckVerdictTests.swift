@@ -214,13 +214,38 @@ import Testing
             }, .healthy, [], "conntrack not in use here"),
         Case(
             "another data path",
-            Node().with {
-                $0.sample.tables = []
-                $0.sample.tablesBefore = []
-                $0.sample.facts.otherDataPath = "cilium"
+            cilium.with {
+                $0.sample.facts.conntrackMax = nil
                 $0.sample.notVisible = [NotVisible(.conntrack, "conntrack", why: "no module")]
             }, .healthy, [], "cilium tracks connections itself"),
+        Case("another data path, conntrack empty", cilium, .healthy, [], "conntrack not in use here"),
+        Case(
+            "another data path, conntrack not seen",
+            cilium.with { $0.sample.notVisible = [NotVisible(.conntrack, "conntrack", why: "EPERM")] }, .unknown, [],
+            "NOT CHECKED: conntrack (EPERM)"),
+        Case(
+            "another data path beside conntrack",
+            Node().with { $0.sample.facts.otherDataPath = "cilium" }, .healthy, [],
+            "(1,000 of 262,144); cilium tracks connections itself"),
+        Case(
+            "another data path, and no ports left",
+            cilium.with {
+                $0.use(Node.ports, 234, of: 234, timeWait: 10)
+                $0.fail(.connectExhausted, .portRange, Node.ports, 27)
+            }, .failing, [.portExhaustion],
+            "Not nf_conntrack, which is not in use here: cilium tracks connections itself."),
+        Case(
+            "another data path, and ports nearly used up",
+            cilium.with { $0.use(Node.ports, 230, of: 234, timeWait: 10) }, .warning, [.portExhaustion],
+            "is running out of source ports"),
     ]
+
+    /// Its entries are in BPF maps, and nf_conntrack has none.
+    private static let cilium = Node().with {
+        $0.sample.tables = []
+        $0.sample.tablesBefore = []
+        $0.sample.facts.otherDataPath = "cilium"
+    }
 
     private static func movedCounters(_ move: (inout NamespaceCounters.Values) -> Void) -> NamespaceCounters {
         var counters = NamespaceCounters(netnsID: Node.host.inode)
@@ -290,6 +315,8 @@ import Testing
         #expect(cloud.diagnosis.notVisible.contains { $0.contains("NAT gateway") })
         let contained = Node().with { $0.sample.facts.isInContainer = true }
         #expect(contained.diagnosis.notVisible.contains { $0.contains("outside of this container") })
+        let other = CheckVerdictTests.cilium.diagnosis
+        #expect(other.notVisible.contains { $0.contains("how full cilium's own tables of connections are") })
         #expect(Node().diagnosis.notVisible.isEmpty)
     }
 

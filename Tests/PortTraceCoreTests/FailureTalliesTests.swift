@@ -57,6 +57,47 @@ import Testing
         #expect(tallies.allSatisfy { $0.victims.count <= 16 })
     }
 
+    private static let second: UInt64 = 1_000_000_000
+
+    private func failure(_ index: Int, pid: UInt32 = 1) throws -> Failure {
+        var sample = pt_sample.example
+        sample.key.tgid = pid
+        sample.key.setDestination([10, UInt8(index >> 16), UInt8(index >> 8 & 0xff), UInt8(index & 0xff)], port: 80)
+        return try Failure(key: sample.key, detail: sample.detail)
+    }
+
+    /// In the course of days: resources that are quiet make room for new ones, no count is lost, and what moves to the rest is
+    /// not taken for new failures.
+    @Test func quietResourcesMakeRoom() throws {
+        var tallies = FailureTallies()
+        let minute = 60 * Self.second
+        for index in 0..<5_000 { tallies.add(try failure(index), count: 2, at: minute) }
+        #expect(tallies.all.count == 4_097)
+        for index in 10_000..<10_100 {
+            tallies.add(try failure(index), count: 3, at: 3 * minute)
+        }
+        let all = tallies.all
+        #expect(all.reduce(0) { $0 + $1.count } == 10_300)
+        #expect(all.count == 4_097 - 512 + 100)
+        #expect(all[0].resource == Resource(.ports, in: namespace))
+        #expect(all[0].count == 2 * 904 + 2 * 512 && all[0].past == 2 * 512)
+        #expect(all.filter { $0.count == 3 }.count == 100)
+    }
+
+    @Test func victimsMakeRoom() throws {
+        var tallies = FailureTallies()
+        for pid in 1...UInt32(32_768) {
+            tallies.add(try failure(0, pid: pid), count: pid > 32_752 ? 9 : 1, at: Self.second)
+        }
+        tallies.add(try failure(0, pid: 40_000), count: 20, at: 2 * Self.second)
+        #expect(tallies.all[0].victims.allSatisfy { $0.count == 9 })
+        tallies.add(try failure(0, pid: 40_001), count: 20, at: 62 * Self.second)
+        let tally = tallies.all[0]
+        #expect(tally.victims.map(\.count) == [20] + [UInt64](repeating: 9, count: 15))
+        #expect(tally.victims[0].owner.process?.pid == 40_001)
+        #expect(tally.count == 32_752 + 16 * 9 + 40)
+    }
+
     @Test func counters() {
         let test = TestStream(nil)
         test.stream.counted(.conntrackTableFull, cause: .tableFull, netnsID: 5, count: 9, at: 0, limit: 100)

@@ -236,6 +236,19 @@ extension PortCensusBuilder {
         #expect(holders([rows[3]], isOnePods: true) == [pod])
     }
 
+    /// Open ones whose cgroup is not known, as on a host whose containers are in cgroup v1, and their processes.
+    @Test func aPodsOpenOnes() {
+        let open: [(pt_census_key, UInt64)] = [
+            (key(), 30), (key(timeWait: true), 40), (key(timeWait: true, pid: 9), 5),
+        ]
+        let process = HolderOwner(namespace: identity, process: HoldingProcess(pid: 9, comm: Comm([])))
+        #expect(
+            holders(open, isOnePods: true) == [
+                Holder(HolderOwner(namespace: identity), count: 70), Holder(process, count: 5),
+            ])
+        #expect(holders([open[0]], isOnePods: false).isEmpty)
+    }
+
     @Test func theHostIsNoPod() {
         #expect(holders([rows[3]], isOnePods: true, isHost: true).isEmpty)
     }

@@ -15,6 +15,9 @@
 /* Tables of the kernel: one, and one for each namespace that has its own (net.ipv4.tcp_child_ehash_entries). */
 #define PT_CENSUS_TABLES 96
 
+/* Resources whose processes can be looked for at once; a power of two. */
+#define PT_CENSUS_SOUGHT 8
+
 /* What is counted. */
 enum pt_census_kind {
 	PT_CENSUS_PORTS = 1,	  /* TCP sockets whose port connect() chose */
@@ -26,6 +29,7 @@ enum pt_census_kind {
 enum pt_census_flag {
 	PT_CENSUS_IS_TIME_WAIT = 1 << 0,
 	PT_CENSUS_FOLDED = 1 << 1, /* ports: pt_census_keys was full; the addresses are given up */
+	PT_CENSUS_MET = 1 << 2,	   /* no count: a port, in tgid's place, that some process has open */
 };
 
 /* Zero in every byte that is not used: it is hashed whole. */
@@ -47,6 +51,8 @@ struct pt_census_key {
 struct pt_census_count {
 	unsigned long long count;
 	char comm[PT_COMM_LEN]; /* of tgid's leader; any bytes, NUL-terminated */
+	/* of open sockets whose process was looked for: its own, where the socket's does not tell whose it is; else 0 */
+	unsigned long long cgroup_id;
 };
 
 #define PT_CENSUS_NOT_COUNTED 0xffffffffu
@@ -93,7 +99,8 @@ struct pt_census {
 	unsigned int done;  /* likewise; the walk is over */
 	unsigned int tcp_tables, udp_tables; /* how many of the tables below there are */
 	/* What went wrong; written by user space at a census' begin. */
-	unsigned int moved; /* chains that changed whenever they were read: some of their sockets may be missing */
+	/* Chains that changed whenever they were read, or beyond their first 32 sockets: some of these may be missing. */
+	unsigned int moved;
 	unsigned int long_chains; /* chains of which the end was not read */
 	unsigned int crowded;	  /* UDP ports that may be counted twice: too many in one slot */
 	unsigned int lost_nets;	  /* namespaces, or looks at one, that found no room */
@@ -105,11 +112,14 @@ struct pt_census {
 	unsigned long long uncounted[PT_CENSUS_KIND_END]; /* that found no room, by kind */
 	struct pt_census_table tcp[PT_CENSUS_TABLES];
 	struct pt_census_table udp[PT_CENSUS_TABLES];
+	unsigned long long socket_ops; /* the table of operations that all sockets' files have */
+	/* Resources whose processes are looked for; written by user space. kind 0: none; owner and flags are 0. */
+	struct pt_census_key sought[PT_CENSUS_SOUGHT];
 };
 
 _Static_assert(sizeof(struct pt_census_key) == 64, "pt_census_key");
-_Static_assert(sizeof(struct pt_census_count) == 24, "pt_census_count");
+_Static_assert(sizeof(struct pt_census_count) == 32, "pt_census_count");
 _Static_assert(sizeof(struct pt_census_net) == 72, "pt_census_net");
-_Static_assert(sizeof(struct pt_census) == 88 + 2 * 16 * PT_CENSUS_TABLES, "pt_census");
+_Static_assert(sizeof(struct pt_census) == 96 + 2 * 16 * PT_CENSUS_TABLES + 64 * PT_CENSUS_SOUGHT, "pt_census");
 
 #endif

@@ -142,7 +142,8 @@ public struct PortCensusBuilder {
         }
         let known = closed.values.reduce(0, +)
         let holders = shared.holders(
-            held, of: resource, closed: closed, unowned: (timeWait ?? known) - min(timeWait ?? known, known))
+            held, of: resource, closed: closed, unowned: (timeWait ?? known) - min(timeWait ?? known, known),
+            rest: used - min(used, held.values.reduce(0, +)))
         return Occupancy(resource, used: used, limit: limit, holders: holders, timeWait: timeWait)
     }
 

@@ -70,6 +70,8 @@ public struct TableCensus: Sendable {
     public var table: Occupancy
     /// `nf_conntrack_buckets`, the whole machine's; 0: not known.
     public var buckets: UInt64
+    /// Seconds; those that are not known are missing.
+    public var timeouts: [ConntrackTimeout: UInt64]
     /// Entries with IPS_ASSURED: early_drop() passes them over.
     public var assured: UInt64
     /// Those whose first packet nobody has answered.
@@ -95,6 +97,7 @@ public struct TableCensus: Sendable {
         self.time = time
         table = Occupancy(Resource(.conntrack, in: namespace), used: 0, limit: limit, holders: [])
         buckets = 0
+        timeouts = [:]
         assured = 0
         unreplied = 0
         inbound = 0

@@ -1,7 +1,9 @@
-/// Whose the TIME_WAIT sockets are that the kernel tells no owner of: those made before the attach.
+/// Whose the sockets are that the kernel tells no owner of: TIME_WAIT sockets made before the attach; and where containers are in
+/// cgroup v1 the open ones.
 ///
-/// - A namespace all of whose sockets with an owner are one pod's: they are that pod's.
-/// - Else they are shared out as those are whose owner was seen, of the same resource: an owner who closes more now has
+/// - A namespace that is one pod's: they are that pod's.
+/// - Open ones are nobody's otherwise.
+/// - TIME_WAIT sockets are shared out as those are whose owner was seen, of the same resource: an owner who closes more now has
 ///   closed more before. That is concluded, and marked so.
 /// - Where none was seen they stay nobody's.
 struct TimeWaitShares {
@@ -24,12 +26,18 @@ struct TimeWaitShares {
     ///   - held: What each owner is known to hold, TIME_WAIT or not.
     ///   - closed: Those of it that are in TIME_WAIT.
     ///   - unowned: TIME_WAIT sockets without an owner.
+    ///   - rest: all that is without an owner.
     func holders(
-        _ held: [HolderOwner: UInt64], of resource: Resource, closed: [HolderOwner: UInt64], unowned: UInt64
+        _ held: [HolderOwner: UInt64], of resource: Resource, closed: [HolderOwner: UInt64], unowned: UInt64,
+        rest: UInt64
     ) -> [Holder] {
         var holders = held.map { Holder($0.key, count: $0.value) }
-        if unowned > 0, pods.contains(resource.namespace) {
-            holders.append(Holder(HolderOwner(namespace: resource.namespace), count: unowned))
+        if pods.contains(resource.namespace) {
+            // A process whose cgroup is not known is of that pod too.
+            for index in holders.indices where holders[index].owner.cgroupID == 0 {
+                holders[index].owner.namespace = resource.namespace
+            }
+            if rest > 0 { holders.append(Holder(HolderOwner(namespace: resource.namespace), count: rest)) }
         } else {
             let shares = Self.shares(of: unowned, closed)
             for index in holders.indices {
@@ -38,10 +46,7 @@ struct TimeWaitShares {
                 holders[index].isInferred = true
             }
         }
-        return holders.sorted {
-            ($0.count, $1.owner.cgroupID, $1.owner.process?.pid ?? 0)
-                > ($1.count, $0.owner.cgroupID, $0.owner.process?.pid ?? 0)
-        }
+        return holders.sorted(by: Holder.isLarger)
     }
 
     /// Shares out a number in the proportion of weights, rounded down: what is left by that is nobody's.

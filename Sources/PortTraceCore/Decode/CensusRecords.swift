@@ -16,6 +16,8 @@ struct CensusRow {
     var source: IPAddress?
     var destination: Endpoint?
     var owner: HolderOwner
+    /// The process' own cgroup, where its open sockets' does not tell whose they are; 0: it does, or is not known.
+    var ownCgroupID: UInt64
     /// Whether the sockets are in TIME_WAIT.
     var isTimeWait: Bool
     /// Whether the addresses were given up, as the map was full.
@@ -46,6 +48,7 @@ struct CensusRow {
         owner = HolderOwner(
             cgroupID: key.cgroup_id,
             process: key.tgid == 0 ? nil : HoldingProcess(pid: key.tgid, comm: Comm(record: value.comm)))
+        ownCgroupID = value.cgroup_id
         count = value.count
         guard 1...CensusRow.mostSockets ~= count else { throw .count(count, sampled: 0) }
         if kind == .ports, !isFolded {

@@ -14,11 +14,16 @@ struct CheckText {
         var fixesNow = 2
         var fixesLater = 2
         var remarks = 5
+        var unseen = 5
 
         /// The same with less of what matters least; nil: this is the least.
         var less: Share? {
             var less = self
-            if remarks > 0 {
+            if remarks > 1 {
+                less.remarks = 1
+            } else if unseen > 1 {
+                less.unseen = 1
+            } else if remarks > 0 {
                 less.remarks = 0
             } else if fixesLater > 1 {
                 less.fixesLater -= 1
@@ -28,12 +33,37 @@ struct CheckText {
                 less.fixesNow -= 1
             } else if sentences > 2 {
                 less.sentences -= 1
+            } else if unseen > 0 {
+                less.unseen = 0
             } else if fixesLater > 0 {
                 less.fixesLater -= 1
             } else {
                 return nil
             }
             return less
+        }
+    }
+
+    /// What is not said, counted.
+    private struct Rest {
+        var findings = 0
+        var sentences = 0
+        var fixes = 0
+        var unseen = 0
+        var notes = 0
+
+        /// Nil where nothing is left out. The document has it all but the notes.
+        var words: String? {
+            func words(_ count: Int, _ one: String, _ many: String) -> String? {
+                count == 0 ? nil : "\(count) \(count == 1 ? one : many)"
+            }
+            let said = [
+                words(findings, "finding", "findings"), words(sentences, "sentence", "sentences"),
+                words(fixes, "fix", "fixes"), words(unseen, "not visible", "not visible"),
+            ].compactMap { $0 }
+            let document = said.isEmpty ? nil : said.joined(separator: ", ") + " (porttrace check -o json)"
+            let all = [document, words(notes, "note", "notes")].compactMap { $0 }
+            return all.isEmpty ? nil : all.joined(separator: "; ")
         }
     }
 
@@ -58,17 +88,25 @@ struct CheckText {
 
     private func append(_ diagnosis: NodeDiagnosis, _ share: Share, to output: inout OutputBuffer) {
         for line in diagnosis.headline { writeWhole(line, indent: "", to: &output) }
+        var rest = Rest()
         for (index, finding) in diagnosis.findings.prefix(CheckText.mostFindings).enumerated() {
             if index > 0 {
                 output.append(byte: UInt8(ascii: "\n"))
                 write("\(finding.severity.rawValue): \(finding.summary)", indent: "", to: &output)
             }
             append(finding, share, to: &output)
+            let later = finding.fixes.count { $0.when == .later }
+            rest.sentences += max(finding.evidence.count - share.sentences, 0)
+            rest.fixes += max(later - share.fixesLater, 0) + max(finding.fixes.count - later - share.fixesNow, 0)
         }
-        let rest = diagnosis.findings.dropFirst(CheckText.mostFindings).count
-        if rest > 0 { write("and \(rest) more findings: porttrace check -o json", indent: "", to: &output) }
-        append(diagnosis.remarks, "note", most: share.remarks, to: &output)
-        append(diagnosis.notVisible, "not visible", most: share.remarks, to: &output)
+        for sentence in diagnosis.remarks.prefix(share.remarks) { write(sentence, indent: "note: ", to: &output) }
+        for sentence in diagnosis.notVisible.prefix(share.unseen) {
+            write(sentence, indent: "not visible: ", to: &output)
+        }
+        rest.findings = max(diagnosis.findings.count - CheckText.mostFindings, 0)
+        rest.notes = max(diagnosis.remarks.count - share.remarks, 0)
+        rest.unseen = max(diagnosis.notVisible.count - share.unseen, 0)
+        if let words = rest.words { write(words, indent: "left out: ", to: &output) }
     }
 
     private func append(_ finding: Finding, _ share: Share, to output: inout OutputBuffer) {
@@ -97,13 +135,6 @@ struct CheckText {
             write(fix.risk, indent: "  risk: ", to: &output)
             if let persist = fix.persist { write(persist, indent: "  keep: ", to: &output) }
         }
-    }
-
-    private func append(_ sentences: [String], _ title: String, most: Int, to output: inout OutputBuffer) {
-        for sentence in sentences.prefix(most) { write(sentence, indent: "\(title): ", to: &output) }
-        let rest = sentences.dropFirst(most).count
-        guard rest > 0 else { return }
-        write("\(rest)\(most > 0 ? " more" : ""): porttrace check -o json", indent: "\(title): ", to: &output)
     }
 
     /// `culprit: shop/web nginx[4711] holds 230 (98%); shop/cart holds 4 (1%)`: the first two that are known.

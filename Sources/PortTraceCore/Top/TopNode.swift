@@ -14,6 +14,8 @@ public final class TopNode {
     private struct Failing {
         var tallies: [FailureTally] = []
         var count: UInt64 = 0
+        /// Those of them that are another resource's, which was forgotten: not new when they come.
+        var past: UInt64 = 0
         var perSecond = 0.0
         /// CLOCK_MONOTONIC, nanoseconds.
         var lastTime: UInt64 = 0
@@ -95,7 +97,9 @@ public final class TopNode {
         for (resource, var state) in next {
             let before = failing[resource]
             state.count = state.tallies.reduce(0) { $0 + $1.count }
-            let more = state.count - min(state.count, before?.count ?? 0)
+            state.past = state.tallies.reduce(0) { $0 + $1.past }
+            let (own, ownBefore) = (state.count - state.past, (before?.count ?? 0) - (before?.past ?? 0))
+            let more = own - min(own, ownBefore)
             state.perSecond = Double(more) / seconds
             state.lastTime = more > 0 ? time : before?.lastTime ?? 0
             next[resource] = state

@@ -44,6 +44,7 @@ struct StagedNode {
         var table = TableCensus(
             namespace: StagedNode.host, isHost: true, time: StagedNode.second, limit: 262_144)
         table.buckets = 262_144
+        table.timeouts = [.established: 432_000, .timeWait: 120, .synSent: 120, .udp: 30, .udpStream: 120]
         table.table.used = 1_000
         table.protocols = [6: 800, 17: 200]
         table.tcpStates = [3: 300, 7: 100]

@@ -125,7 +125,8 @@ static void set(int fd, int level, int name, int value)
 		fail("setsockopt");
 }
 
-static void bind_source(int fd, unsigned port)
+/* False where a socket that is held has the port: the ticks have gone once around since. */
+static bool bind_source(int fd, unsigned port)
 {
 	union address from = {.any.sa_family = options.to.any.sa_family};
 	socklen_t length = options.length;
@@ -140,10 +141,14 @@ static void bind_source(int fd, unsigned port)
 	}
 	if (is_raw() && is_v6())
 		from.v6.sin6_port = 0;
-	if (bind(fd, &from.any, length))
+	if (!bind(fd, &from.any, length))
+		return true;
+	if (errno != EADDRINUSE || !options.tick_ns || !options.hold)
 		fail("bind");
+	return false;
 }
 
+/* -1: its port is held, see bind_source(). */
 static int open_socket(uint64_t number)
 {
 	int type = is_raw() ? SOCK_RAW : options.protocol == IPPROTO_TCP ? SOCK_STREAM | SOCK_NONBLOCK : SOCK_DGRAM;
@@ -155,9 +160,12 @@ static int open_socket(uint64_t number)
 		set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	else if (options.source && options.protocol == IPPROTO_TCP)
 		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (options.source || options.from)
-		bind_source(fd, options.source ? options.source + (unsigned)(number % options.sources) : 0);
-	return fd;
+	if (!options.source && !options.from)
+		return fd;
+	if (bind_source(fd, options.source ? options.source + (unsigned)(number % options.sources) : 0))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* Sums of the Internet (RFC 1071) and of SCTP (RFC 4960, appendix B). */
@@ -246,7 +254,8 @@ static void send_all(void)
 	for (uint64_t number = 0; !ended(number, began); number++) {
 		uint64_t tick = options.tick_ns ? next_tick() : 0;
 		if (!options.one)
-			fd = open_socket(options.tick_ns ? tick : number);
+			while ((fd = open_socket(options.tick_ns ? tick : number)) < 0)
+				tick = next_tick();
 		if (options.tick_ns)
 			await_tick(tick);
 		tell(send_on(fd, number));

@@ -27,6 +27,7 @@ class Expected:
     culprit: object = None  # a worker
     count: object = None  # the culprit's
     by_pod: bool = False  # the culprit's pod is enough
+    proc: bool = False  # the culprit's process must be named: it has the sockets open
     victims: dict = dataclasses.field(default_factory=dict)  # worker → failures that it counted
     words: tuple = ()  # of evidence and fixes, regular expressions
     now: bool = True  # whether it has a fix for now
@@ -192,6 +193,9 @@ class Judge:
         if not is_holder(first, wanted.culprit, wanted.by_pod):
             right = f"{wanted.culprit.name} at {wanted.culprit.path}"
             self.problem(f"{wanted.problem}: the culprit is {first}, not {right}")
+        process = {"pid": wanted.culprit.pid, "comm": wanted.culprit.comm}
+        if wanted.proc and first.get("proc") != process:
+            self.problem(f"{wanted.problem}: the culprit's process is {first.get('proc')}, not {process}")
         if not fits(first.get("count"), wanted.count):
             self.problem(f"{wanted.problem}: the culprit has {first.get('count')}, not {wanted.count}")
         used = finding["resource"].get("used")
@@ -205,7 +209,13 @@ class Judge:
             seen = sum(holder.get("count", 0) for holder in his)
             self.real += count
             self.seen += seen
-            if seen != count:
+            unknown = sum(holder.get("count", 0) for holder in left if holder.get("unknown"))
+            if wanted.problem == "time_wait_overflow" and seen < count == seen + unknown <= 1.05 * seen:
+                # What an interrupt has left to user space is counted, without an owner.
+                self.lab.note(f"{unknown} of {count} overflows without an owner")
+                self.seen += unknown
+                left = [holder for holder in left if not holder.get("unknown")]
+            elif seen != count:
                 self.problem(f"{wanted.problem}: {worker.name} was refused {count} times, {seen} are told: {left}")
             left = [holder for holder in left if holder not in his]
         if wanted.victims and left:
@@ -240,7 +250,8 @@ class Judge:
         culprits = [holder for holder in findings[0].get("culprits", []) if not holder.get("unknown")]
         if culprits and not any(word in line for line in lines[:3] for word in words_of(culprits[0])):
             self.problem(f"the culprit {words_of(culprits[0])} is not in the first three lines: {lines[:3]}")
-        if len(findings) == 1 and len(lines) > SCREEN:
+        # The text may have a finding of somebody else's on this machine, after an empty line.
+        if len(findings) == 1 and "" not in lines and len(lines) > SCREEN:
             self.problem(f"{len(lines)} lines are more than a screen")
 
     def result(self):

@@ -1,7 +1,10 @@
 """Source ports: a neighbour holds them all, open or in TIME_WAIT; a tuple that is taken; bind() without a free port."""
 
+import re
 import time
 
+from pods.others import made_cgroup
+from pods.v1 import need_v1
 from robust.lab import case, equal
 
 from .judge import Expected, Judge
@@ -36,9 +39,50 @@ def ports_open(lab):
     equal(towards(lab.nets["p1"]), usable, "sockets by ss")
     count = lab.options.count
     verdict = lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=count))
-    words = ("ip_local_port_range",)
-    wanted = exhausted(lab, hog, {victim: count}, used=usable, limit=usable, count=usable, words=words)
+    words = ("ip_local_port_range", rf"{re.escape(hog.comm)}\[{hog.pid}\]: reuse connections to {FAR}:{PORT}")
+    wanted = exhausted(lab, hog, {victim: count}, used=usable, limit=usable, count=usable, words=words, proc=True)
     return conclude(lab, verdict, wanted, attempt=try_again(victim))
+
+
+@case
+def ports_shared(lab):
+    """Two processes of one container: one has opened 60 connections and shares them by fork, its child has opened 40."""
+    narrow_pod(lab, "p1")
+    hog, victim = lab.worker("hog", "p1"), lab.worker("victim", "p1")
+    hold(hog, 60)
+    child = int(next(iter(hog.does("fork", FAR, PORT, count=40))))
+    equal(towards(lab.nets["p1"]), WHOLE, "sockets by ss")
+    verdict = lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50))
+    wanted = exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=60, proc=True)
+    judge = Judge(lab)
+    for finding in filter(None, judge.finds(verdict, wanted)):
+        held = [(holder.get("proc", {}).get("pid"), holder["count"]) for holder in finding["culprits"]]
+        if held != [(hog.pid, 60), (child, 40)]:
+            judge.problem(f"{held} for {(hog.pid, 60)} and its child's {(child, 40)}")
+    return judge
+
+
+@case
+def ports_v1(lab):
+    """Containers in cgroup v1 alone, in v2's root for all that a socket tells: the process' container has them."""
+    main, mounts = need_v1()
+    narrow_pod(lab, "p1")
+    pod = lab.pods["p1"]
+    hog, victim = lab.worker("hog", "p1"), lab.worker("victim", "p1")
+    path = f"kubepods/burstable/pod{pod.uid}/{'c' * 64}"
+    (lab.cgroup_root / "cgroup.procs").write_text(str(hog.pid))
+    for mount in mounts.values():
+        (made_cgroup(lab, f"/{path}", mount) / "cgroup.procs").write_text(str(hog.pid))
+    hold(hog, WHOLE)
+    hog.path = f"/{path}"
+    verdict = lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50))
+    wanted = exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE, proc=True)
+    judge = Judge(lab)
+    for finding in filter(None, judge.finds(verdict, wanted)):
+        cgroup = finding["culprits"][0].get("cgroup", {})
+        if cgroup.get("hierarchy") != main:
+            judge.problem(f"the culprit's cgroup is {cgroup}, of no hierarchy of v1")
+    return judge
 
 
 @case
@@ -53,7 +97,7 @@ def ports_filtered(lab):
         refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50)
 
     verdict = lab.check("--cgroup", victim.path, meanwhile=fail)
-    judge = conclude(lab, verdict, exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE))
+    judge = conclude(lab, verdict, exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE, proc=True))
     verdict = lab.check("--cgroup", other.path, meanwhile=fail)
     for finding in judge.mine(verdict):
         if finding.get("victims") or finding["severity"] == "failing":
@@ -116,7 +160,7 @@ def ports6(lab):
     hog, victim = lab.worker("hog", "p1"), lab.worker("victim", "p1")
     hold(hog, WHOLE, to)
     verdict = lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", to, PORT, count=50))
-    wanted = exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE)
+    wanted = exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE, proc=True)
     wanted.src, wanted.dst = lab.pods["p1"].v6, (to, PORT)
     return conclude(lab, verdict, wanted, attempt=lambda: victim.does("connect", to, PORT, count=AFTERWARDS))
 
@@ -127,7 +171,7 @@ def ports_warning(lab):
     narrow_pod(lab, "p1")
     hog = lab.worker("hog", "p1")
     hold(hog, 90)
-    wanted = exhausted(lab, hog, {}, severity="warning", used=90, limit=WHOLE, count=90)
+    wanted = exhausted(lab, hog, {}, severity="warning", used=90, limit=WHOLE, count=90, proc=True)
     return conclude(lab, lab.check(), wanted, attempt=lambda: hog.does("connect", FAR, PORT, count=AFTERWARDS))
 
 
@@ -163,7 +207,7 @@ def bind_spent(lab, proto, error, task, *arguments):
         return judge
     wanted = Expected(
         "bind_exhaustion", place="p1", proto=proto, used=WHOLE, limit=WHOLE, culprit=hog, count=WHOLE,
-        victims={victim: 50},
+        victims={victim: 50}, proc=True,
     )  # fmt: skip
     return conclude(lab, verdict, wanted, attempt=lambda: victim.does(task, *arguments, count=AFTERWARDS, **words))
 

@@ -27,6 +27,10 @@ class Worker:
     path: str
     pod: object
 
+    @property
+    def comm(self):
+        return f"st-{self.name}"
+
 
 class Net:
     inode = POD_INODE
@@ -58,7 +62,7 @@ def holder(worker, count, share):
     return {
         "cgroup": {"id": 5, "path": worker.path},
         "k8s": {"pod_uid": str(POD.uid)},
-        "proc": {"pid": worker.pid, "comm": f"st-{worker.name}"},
+        "proc": {"pid": worker.pid, "comm": worker.comm},
         "count": count,
         "share": share,
     }
@@ -96,7 +100,7 @@ def verdict(one, status=20, text="FAILING: out of ports\nst-hog holds 94 of 94\n
 def wanted(**fields):
     usual = {
         "place": "p1", "proto": "tcp", "src": "10.88.1.2", "dst": ("198.51.100.10", 443), "used": 94, "limit": 94,
-        "culprit": HOG, "count": 94, "victims": {VICTIM: 300}, "words": ("usable",),
+        "culprit": HOG, "count": 94, "proc": True, "victims": {VICTIM: 300}, "words": ("usable",),
     }  # fmt: skip
     return Expected("port_exhaustion", **usual | fields)
 
@@ -140,6 +144,8 @@ class Findings(unittest.TestCase):
             (("culprits", 0, "count"), 90),
             (("culprits", 0, "share"), 0.5),
             (("culprits", 0, "proc"), {"pid": 43, "comm": "st-hog"}),
+            (("culprits", 0, "proc"), {"pid": 41, "comm": "st-victim"}),
+            (("culprits", 0, "proc"), None),
             (("culprits", 0), {"unknown": True, "count": 94, "share": 1.0}),
             (("victims",), []),
             (("victims", 0, "count"), 299),
@@ -160,6 +166,18 @@ class Findings(unittest.TestCase):
         ):
             with self.subTest(path=path, value=value):
                 self.assertTrue(problems(document(changed(path, value))))
+
+    def test_few_overflows_may_have_no_owner(self):
+        def overflow(owned, unknown):
+            one = changed(("resource", "kind"), "time_wait") | {"problem": "time_wait_overflow"}
+            one["victims"] = [holder(VICTIM, owned, 0.9), {"unknown": True, "count": unknown, "share": 0.1}]
+            judge = Judge(lab())
+            judge.finds(verdict(document(one)), dataclasses.replace(wanted(), problem="time_wait_overflow"))
+            return list(judge.problems)
+
+        self.assertEqual(overflow(290, 10), [])
+        self.assertTrue(overflow(290, 9))
+        self.assertTrue(overflow(250, 50))
 
     def test_a_false_finding_is_told(self):
         other = changed(("resource", "kind"), "snat") | {"problem": "snat_exhaustion"}

@@ -29,9 +29,11 @@ def several(lab):
     def fail():
         refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=60)
         closer.all("ok", "connect", FAR, PORT, count=CLOSES, keep=False)
+        closed.append(await_closed(waits, before))
 
+    closed = []
     verdict = lab.check(meanwhile=fail)
-    _, missing = await_closed(waits, before)
+    _, missing = closed[-1]
     ports = Expected(
         "port_exhaustion", place="p1", proto="tcp", dst=(FAR, PORT), used=100, limit=100, culprit=hog, count=100,
         victims={victim: 60},

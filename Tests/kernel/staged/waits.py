@@ -11,7 +11,10 @@ OVERFLOW = "TcpExtTCPTimeWaitOverflow"
 
 
 def await_closed(net, before):
-    """(in TIME_WAIT, overflowed) once each of the closes is one or the other: the last one waits for its peer."""
+    """(in TIME_WAIT, overflowed) once each of the closes is one or the other: the last one waits for its peer.
+
+    To be called at once: TIME_WAIT ends after a minute, in which a slow machine's `check` may not have ended.
+    """
 
     def closed():
         found = len(sockets(net, "state", "time-wait")), tcp_counter(net, OVERFLOW) - before
@@ -29,8 +32,14 @@ def overflow(lab):
     net.sysctl("net/ipv4/tcp_max_tw_buckets", BUCKETS)
     closer = lab.worker("closer", "p1")
     before = tcp_counter(net, OVERFLOW)
-    verdict = lab.check(meanwhile=lambda: closer.all("ok", "connect", FAR, PORT, count=CLOSES, keep=False))
-    kept, missing = await_closed(net, before)
+    closed = []
+
+    def close():
+        closer.all("ok", "connect", FAR, PORT, count=CLOSES, keep=False)
+        closed.append(await_closed(net, before))
+
+    verdict = lab.check(meanwhile=close)
+    kept, missing = closed[-1]
     wanted = Expected(
         "time_wait_overflow", place="p1", used=range(kept - 1, kept + 2), limit=BUCKETS, culprit=closer,
         victims={closer: missing}, words=("tcp_max_tw_buckets",),

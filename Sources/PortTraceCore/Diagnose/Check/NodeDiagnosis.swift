@@ -20,7 +20,10 @@ public struct NodeDiagnosis: Sendable {
         let troubles = view.troubles()
         findings = troubles.prefix(NodeDiagnosis.mostFindings).map { view.finding(of: $0) }
 
-        var notVisible = sample.notVisible.map { "\($0.what) (\($0.why))" }
+        // What a verdict rests on first.
+        var notVisible =
+            (sample.notVisible.filter { $0.part != .other } + sample.notVisible.filter { $0.part == .other })
+            .map { "\($0.what) (\($0.why))" }
         for words in sample.ports?.notVisible ?? [] where !notVisible.contains(words) { notVisible.append(words) }
         if troubles.count > findings.count {
             notVisible.append(
@@ -136,9 +139,12 @@ extension NodeView {
     // MARK: Nothing wrong
 
     /// Nothing uses conntrack here, and that was seen; or another data path does its work.
-    fileprivate var isConntrackUnused: Bool {
-        sample.tables.isEmpty && sample.tablesBefore.isEmpty
-            && (sample.facts.otherDataPath != nil && !sample.isNarrowed || sample.isConntrackIdle)
+    var isConntrackUnused: Bool {
+        guard sample.tables.isEmpty, sample.tablesBefore.isEmpty else { return false }
+        // That no table has entries is known only where all could be seen, or conntrack is not there.
+        let areTablesSeen =
+            sample.facts.conntrackMax == nil || !sample.notVisible.contains { $0.part == .conntrack }
+        return sample.isConntrackIdle || (sample.facts.otherDataPath != nil && !sample.isNarrowed && areTablesSeen)
     }
 
     /// What of the two limits was not read, with the reason; nil: both were.
@@ -161,15 +167,9 @@ extension NodeView {
                 + "\(Words.number(limit)))"
         }
         let ports = "the fullest port range is used by \(words(fullest([.ports, .bindPorts]), "0%"))"
-        if isConntrackUnused {
-            let instead =
-                sample.facts.otherDataPath.map {
-                    "; \($0) tracks connections itself, which is not seen "
-                        + "here"
-                } ?? ""
-            return ports + instead
-        }
-        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0%"))"
+        let other = sample.facts.otherDataPath.map { "; \($0) tracks connections itself, which is not seen here" } ?? ""
+        if isConntrackUnused { return ports + other }
+        return "\(ports), the fullest conntrack table by \(words(fullest([.conntrack]), "0%"))\(other)"
     }
 
     // MARK: Beside the findings
@@ -177,6 +177,10 @@ extension NodeView {
     /// What lies outside of the node.
     fileprivate var outside: [String] {
         var outside: [String] = []
+        if let other = sample.facts.otherDataPath {
+            outside.append(
+                "how full \(other)'s own tables of connections are (they are BPF maps; it has metrics of them)")
+        }
         if sample.facts.isInContainer {
             outside.append(
                 "what is outside of this container's reach (run it with the host's namespaces to see the "

@@ -38,6 +38,8 @@ public struct FailureTally: Sendable {
     /// What was wanted: `ports`, `bind_ports`, `conntrack`, `snat` or `time_wait`. Its namespace may have the inode alone.
     public var resource: Resource
     public var count: UInt64
+    /// Those of them whose own resource has been forgotten since.
+    public var past: UInt64 = 0
     /// Who was refused, largest first, a few.
     public var victims: [Holder]
     /// Those of them that were questions to a name server: UDP to port 53.

@@ -169,6 +169,10 @@ extension NodeView {
     private func otherLimit(_ trouble: Trouble) -> String? {
         switch trouble.problem {
         case .portExhaustion, .bindExhaustion, .tupleConflict, .timeWaitOverflow:
+            if isConntrackUnused {
+                let other = sample.facts.otherDataPath.map { ": \($0) tracks connections itself" } ?? ""
+                return "Not nf_conntrack, which is not in use here\(other)."
+            }
             guard let table = mainTable, let limit = table.table.limit,
                 table.table.used * 100 < limit * 80
             else { return nil }

@@ -36,7 +36,9 @@ extension NodeView {
             } ?? ""
         switch filling.kind {
         case .churn:
-            return "Filled by churn: \(share) are TCP's TIME_WAIT, each for 120 s after its connection\(most)."
+            return
+                "Filled by churn: \(share) are TCP's TIME_WAIT, each for \(Words.number(table.timeWait)) s after its "
+                + "connection\(most)."
         case .udp where filling.isDNS:
             return "Filled by DNS: \(share) are UDP, which only a timeout ends\(most)."
         case .udp: return "Filled by UDP, which only a timeout ends: \(share)\(most)."
@@ -109,6 +111,14 @@ extension NodeView {
         trouble.problem == .conntrackInsertFailed && trouble.chains * 2 < trouble.count
             && trouble.dns * 2 > trouble.count
     }
+}
+
+extension TableCensus {
+    /// Seconds (nf_conntrack_proto_tcp.c).
+    static let usualTimeWait: UInt64 = 120
+
+    /// Seconds for which an entry of TCP's stays when its connection has ended.
+    var timeWait: UInt64 { timeouts[.timeWait] ?? TableCensus.usualTimeWait }
 }
 
 /// The memory of a conntrack table.

@@ -12,7 +12,7 @@ extension NodeView {
         fixes = isStale ? stale + fixes : fixes + stale
         if let table = table(trouble.resource) {
             let filling = TableFilling(table)
-            if let timeout = timeout(for: filling, trouble) { fixes.append(timeout) }
+            if let timeout = timeout(for: filling, table, trouble) { fixes.append(timeout) }
             fixes += cures(of: filling, table, trouble)
         } else {
             fixes.append(
@@ -29,8 +29,9 @@ extension NodeView {
         let limit = trouble.occupancy.limit ?? sample.facts.conntrackMax ?? 0
         guard limit > 0 else { return nil }
         let used = max(trouble.isMeasured ? trouble.occupancy.used : 0, limit)
-        // What is refused, or made room for, comes on top: entries of short connections stay for 120 s.
-        let refused = UInt64(min(Double(trouble.count) * 120e9 / Double(max(sample.duration, 1)), 1e9))
+        // What is refused, or made room for, comes on top, for as long as entries of short connections stay.
+        let stay = Double(table(trouble.resource)?.timeWait ?? TableCensus.usualTimeWait) * 1e9
+        let refused = UInt64(min(Double(trouble.count) * stay / Double(max(sample.duration, 1)), 1e9))
         let least: UInt64 = sample.facts.memory >= 2 << 30 ? 131_072 : 65_536
         var wanted = max(2 * used, min(used + refused, 8 * used), least).nextPowerOfTwo
         // A tenth of the memory at most.
@@ -84,43 +85,39 @@ extension NodeView {
 
     // MARK: Cures
 
-    /// The timeout that keeps such entries, and a shorter one; the defaults are the kernel's (nf_conntrack_proto_tcp.c, _udp.c).
-    private func timeout(for filling: TableFilling, _ trouble: Trouble) -> Fix? {
-        let (name, from, to, flag, risk): (String, String, String, String?, String)
+    /// The timeout that keeps such entries, in seconds now and then; nil: it is as short already, or not known, or there is none.
+    private func timeout(for filling: TableFilling, _ table: TableCensus, _ trouble: Trouble) -> Fix? {
+        let (timeout, wanted, flag, risk): (ConntrackTimeout, UInt64, String?, String)
         switch filling.kind {
         case .churn:
-            (name, from, to, flag) = ("tcp_timeout_time_wait", "120 s", "30", nil)
+            (timeout, wanted, flag) = (.timeWait, 30, nil)
             risk = "a packet that is late by more than 30 s counts as invalid"
-        case .udp where (table(trouble.resource)?.assured ?? 0) * 2 < filling.count:
-            // Until a flow has gone on for 2 s in both directions (nf_conntrack_udp_packet()).
-            (name, from, to) = ("udp_timeout", "30 s", "10")
-            flag = "--conntrack-udp-timeout=10s"
+        case .udp where table.assured * 2 < filling.count:
+            (timeout, wanted, flag) = (.udp, 10, "--conntrack-udp-timeout=10s")
             risk = "an answer that takes more than 10 s finds no NAT mapping"
         case .udp:
-            (name, from, to) = ("udp_timeout_stream", "120 s (180 s before Linux 5.0)", "60")
-            flag = "--conntrack-udp-timeout-stream=60s"
+            (timeout, wanted, flag) = (.udpStream, 60, "--conntrack-udp-timeout-stream=60s")
             risk = "UDP flows that are silent for more than 60 s lose their NAT mapping"
-        case .stale where table(trouble.resource)?.tcpStates[ConntrackTCPState.established] ?? 0 < filling.count / 2:
+        case .stale where table.tcpStates[ConntrackTCPState.established] ?? 0 < filling.count / 2:
             return nil
         case .longLived, .stale:
-            (name, from, to) = ("tcp_timeout_established", "5 days (24 h under kube-proxy)", "7200")
-            flag = "--conntrack-tcp-timeout-established=2h"
+            (timeout, wanted, flag) = (.established, 7_200, "--conntrack-tcp-timeout-established=2h")
             risk = "connections that are silent for more than 2 h lose their NAT mapping: send keep-alives"
         case .retries:
-            (name, from, to, flag) = ("tcp_timeout_syn_sent", "120 s", "30", nil)
+            (timeout, wanted, flag) = (.synSent, 30, nil)
             risk = "a server that takes more than 30 s to answer a SYN is not reached"
         case .mixed: return nil
         }
+        guard let now = table.timeouts[timeout], now > wanted else { return nil }
         let place = place(of: trouble.resource)
-        let setting = (name: "net.netfilter.nf_conntrack_\(name)", value: to)
+        let setting = (name: "net.netfilter.nf_conntrack_\(timeout.rawValue)", value: "\(wanted)")
         let persist =
             sample.facts.hasKubeProxy && place.isHost
             ? flag.map { "kube-proxy's \($0): it overwrites sysctl.d" } : nil
         return Fix(
             .later,
-            why: "Shorten nf_conntrack_\(name) from \(from), the default, to \(to) s \(place.words); each entry "
-                + "takes it with its "
-                + "next packet.",
+            why: "Shorten nf_conntrack_\(timeout.rawValue) from \(Words.number(now)) s to \(Words.number(wanted)) s "
+                + "\(place.words); each entry takes it with its next packet.",
             command: place.sysctl([setting]), persist: persist ?? place.persist([setting], areSafe: false), risk: risk)
     }
 

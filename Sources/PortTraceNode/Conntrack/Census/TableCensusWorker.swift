@@ -107,6 +107,9 @@ final class TableCensusWorker {
         var census = TableCensus(
             namespace: table.namespace, isHost: table.isHost, time: UInt64(KernelClock.monotonicNow()), limit: limit)
         census.buckets = ProcFile.number("\(Self.sysctls)/nf_conntrack_buckets") ?? 0
+        for timeout in ConntrackTimeout.allCases {
+            census.timeouts[timeout] = ProcFile.number("\(Self.sysctls)/nf_conntrack_\(timeout.rawValue)")
+        }
         let tally = TableTally(census, addresses: addresses, ranges: ranges)
         try ConntrackTable.ofThisThread().dump(into: tally, isOver: { isOver })
         let routes = try? RouteTable.ofThisThread()
