@@ -1,11 +1,11 @@
 """The shape of a line of `porttrace top -o ndjson`, schema 1."""
 
-from harness.contract import FAILURE, HOLDER, UNSIGNED, differences
+from harness.contract import FAILURE, HOLDER, differences
 from staged.shape import NEEDED_OF_RESOURCE, RESOURCE, holders_breached, missing
 
 NUMBER = ("a number", lambda value: type(value) in (int, float))
 RATE = ("a number from 0", lambda value: type(value) in (int, float) and value >= 0)
-ROW = {"resource": RESOURCE, "rate_per_s": NUMBER, "failures_per_s": RATE, "eta_s": UNSIGNED, "holders": [HOLDER]}
+ROW = {"resource": RESOURCE, "rate_per_s": NUMBER, "failures_per_s": RATE, "eta_s": RATE, "holders": [HOLDER]}
 SNAPSHOT = {
     "schema": FAILURE["schema"],
     "timestamp": FAILURE["timestamp"],
