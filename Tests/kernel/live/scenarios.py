@@ -8,7 +8,6 @@ from robust.lab import await_that, case, check
 from staged.nat import PORT as NAT_PORT
 from staged.nat import TO, mappings, masquerade
 from staged.stage import FAR, PORT, hold, refused
-from staged.workers import await_sockets
 
 from .lab import LiveJudge, Top
 
@@ -16,7 +15,8 @@ LOW, HIGH = 20000, 20199
 NAT_LOW, NAT_HIGH = 40000, 40015  # porttrace takes sixteen ports side by side for a range
 ALL_OF_NAT = "198.51.100.21"
 BOUND = [20010, 20011, 20012]
-HELD, HIGH_UNDER_LOAD, LOOKS = 1500, 22999, 8
+HELD, GUEST_HELD = 1500, 500
+HIGH_UNDER_LOAD, LOOKS = 22999, 8
 
 
 def furnish(lab, *pods, high=HIGH):
@@ -54,8 +54,7 @@ def quiet(lab):
     sender.all("ok", "send", ALL_OF_NAT, NAT_PORT, count=NAT_HIGH - NAT_LOW + 1, keep=True)
     pods = [lab.nets[name] for name in ("p1", "p2")]
     await_that(lambda: all(Truth(net).is_settled for net in pods), "rest")
-    await_sockets(lab.nets["p2"], 40, "state", "time-wait")
-    top.look()
+    check(Truth(lab.nets["p2"]).time_wait(), "nothing is in TIME_WAIT")
     snapshot = top.settled()
     judge.line(snapshot)
     for net, bound in zip(pods, (set(BOUND[:2]), set())):
@@ -78,7 +77,8 @@ def quiet(lab):
     )  # fmt: skip
     judge.held(snapshot.row(pods[0], "ports", port=PORT), hog, 120, "who has the ports")
     judge.held(snapshot.row(pods[0], "bind_ports", "udp"), other, len(BOUND), "who has bound ports")
-    judge.held(snapshot.row(pods[1], "time_wait"), closer, 40, "who has closed")
+    # Under emulation a few end early.
+    judge.held(snapshot.row(pods[1], "time_wait"), closer, Truth(pods[1]).time_wait(), "who has closed")
     for row in itertools.chain.from_iterable(snapshot.rows(net) for net in lab.nets.values()):
         judge.same((row["failures_per_s"], row.get("eta_s")), (0, None), f"failures and time of {row['resource']}")
     shares = [
@@ -95,10 +95,12 @@ def load(lab):
     furnish(lab, "p1", high=HIGH_UNDER_LOAD)
     net, node = lab.nets["p1"], lab.nets["node"]
     hog = lab.worker("hog", "p1")
-    hold(hog, HELD)
+    held = HELD if lab.native else GUEST_HELD
+    hold(hog, held)
     top, judge, looks = Top(lab), LiveJudge(lab), []
     judge.line(top.settled())
-    hog.begin("connect", FAR, PORT, pause=0.1 if lab.native else 0.5, until_told=True)
+    # So slow that a figure of two lines before would do: on a busy machine not each line has a look of its own.
+    hog.begin("connect", FAR, PORT, pause=0.25 if lab.native else 2, until_told=True)
     for _ in range(LOOKS):
         time.sleep(top.pause)
         before = sockets_and_entries(lab)
@@ -112,10 +114,10 @@ def load(lab):
     counts = hog.end()
     check(list(counts) == ["ok"], f"what the climber got: {counts}")
     steady(judge, looks)
-    lab.note(f"{HELD} sockets and {counts['ok']} more, {looks[-1][3].get('rate_per_s')} a second in the end")
+    lab.note(f"{held} sockets and {counts['ok']} more, {looks[-1][3].get('rate_per_s')} a second in the end")
     last = await_that(lambda: resting(top, net), "a line without a time until it is full, of what stands still")
     judge.line(last)
-    judge.same(last.row(net, "ports", port=PORT)["resource"]["used"], HELD + counts["ok"], "sockets that the client has")
+    judge.same(last.row(net, "ports", port=PORT)["resource"]["used"], held + counts["ok"], "sockets that the client has")
     return judge
 
 
@@ -159,12 +161,13 @@ def failures(lab):
         judge.line(snapshot)
         row = snapshot.row(net, "ports", port=PORT)
         seconds = snapshot.seconds - former.seconds
-        # A line has tenths.
-        judge.between(row["failures_per_s"] * seconds, count - 0.05 * seconds, count + 0.05 * seconds, "failures", 0.005)
+        # Where the maps are full of others' failures, these have no destination. A line has tenths.
+        told = sum(each["failures_per_s"] for each in snapshot.rows(net, "ports"))
+        judge.between(told * seconds, count - 0.05 * seconds, count + 0.05 * seconds, "failures", 0.005)
         judge.same((row["resource"]["used"], row["resource"]["limit"]), (50, 50), "used and limit")
         judge.held(row, hog, 50, "who has the ports")
-        mine = [row["resource"]["netns_id"] in lab.inodes for row in snapshot.line["rows"]]
-        judge.same(snapshot.line["rows"][mine.index(True)]["resource"], row["resource"], "what has failed comes first")
+        mine = [each["resource"] for each in snapshot.line["rows"] if each["resource"].get("netns_id") in lab.inodes]
+        judge.same((mine[0]["kind"], mine[0]["netns_id"]), ("ports", net.inode), "what has failed comes first")
         former = snapshot
     return judge
 
@@ -180,9 +183,8 @@ def filters(lab):
     other.all("ok", "send", TO, NAT_PORT, count=5, keep=True)
     local.all("ok", "bind", "0.0.0.0", 0, proto="udp")
     p1, p2 = {"p1": {"ports", "bind_ports"}}, {"p2": {"ports", "bind_ports", "time_wait"}}
-    # Entries are told by pod; of a socket that is open no process is known.
+    # Entries are told by pod; of an open socket no process is known, of one in TIME_WAIT who has closed it.
     pod1, pod2 = p1 | {"node": {"conntrack"}}, p2 | {"node": {"conntrack", "snat"}}
-    closer = {"p2": {"ports", "time_wait"}}
     wanted = {
         (): p1 | p2 | {"node": {"conntrack", "snat", "bind_ports"}},
         ("-n", "shop"): pod1 | pod2,
@@ -192,8 +194,8 @@ def filters(lab):
         ("--container", "web"): p1,
         ("--cgroup", web.path): p1,
         ("--cgroup", lab.cgroup): p1 | p2 | {"node": {"bind_ports"}},
-        ("--pid", str(other.pid)): closer,
-        ("--comm", "st-other"): closer,
+        ("--pid", str(other.pid)): p2,
+        ("--comm", "st-other"): p2,
         ("--dest", f"{FAR}:{PORT}"): {"p1": {"ports"}, "p2": {"ports"}},
         ("--dest", f"{TO}/32"): {"node": {"snat"}},
         ("--kind", "snat_exhausted"): {"node": {"snat"}},
@@ -201,7 +203,7 @@ def filters(lab):
     }
     tops, judge = [Top(lab, *arguments) for arguments in wanted], LiveJudge(lab)
     other.all("ok", "connect", FAR, PORT, count=5, keep=False)
-    await_sockets(lab.nets["p2"], 5, "state", "time-wait")
+    await_that(lambda: Truth(lab.nets["p2"]).time_wait(), "TIME_WAIT")
     for top in tops:
         top.look()
     time.sleep(tops[0].pause)
