@@ -72,6 +72,7 @@ public struct TopSockets: Sendable {
 extension Substring {
     /// ` (why)` without what is around it.
     fileprivate var trimmingParentheses: Substring {
-        drop { $0 == " " || $0 == "(" }.hasSuffix(")") ? drop { $0 == " " || $0 == "(" }.dropLast() : self
+        let inside = drop { $0 == " " || $0 == "(" }
+        return inside.hasSuffix(")") ? inside.dropLast() : inside
     }
 }
