@@ -88,7 +88,8 @@ enum Help {
           {"schema":1,"timestamp":…,"node":…,"type":"snapshot","rows":[{"resource":{"kind","netns_id","proto","src","dst",
           "used","limit"},"rate_per_s","failures_per_s","eta_s","holders"}]}
 
-        A filter lets those resources through that one of their holders matches, and those whose failures pass.
+        A filter lets those resources through that one of their holders matches, and those whose failures pass. Of an open
+        socket the process is not known (--pid, --comm), of a conntrack entry no more than the pod.
         exit status: 0 fine, 1 could not do its work, 2 bad usage, which a missing terminal is too.
 
         """

@@ -17,6 +17,8 @@ final class NodeCensus: CensusSource {
     private let session: ProbeSession
     private let names: NodeNames
     private let reader: TableCensusReader
+    /// Whether somebody asks for a process: then an owner's are told apart.
+    private let tellsProcesses: Bool
     private var pace = TablePace()
     private var nextPorts: UInt64 = 0
     private var isAsked = false
@@ -26,8 +28,9 @@ final class NodeCensus: CensusSource {
     private(set) var notVisible: [NotVisible] = []
     private(set) var counters: [NamespaceCounters] = []
 
-    init(session: ProbeSession, names: NodeNames, hostRoot: String) {
+    init(session: ProbeSession, names: NodeNames, hostRoot: String, filter: Filter) {
         self.session = session
+        tellsProcesses = filter.asksForProcesses
         self.names = names
         reader = TableCensusReader(hostRoot: hostRoot)
     }
@@ -86,14 +89,14 @@ final class NodeCensus: CensusSource {
 
     /// Takes a census of the ports now.
     ///
-    /// - Parameter processes: whether an owner's processes are told apart.
+    /// - Parameter processes: whether an owner's processes are told apart in any case.
     func lookAtPorts(processes: Bool = false) throws(ProbeError) {
         let begun = UInt64(KernelClock.monotonicNow())
         defer {
             let end = UInt64(KernelClock.monotonicNow())
             nextPorts = end + max(Self.nearest, (end - begun) * Self.portsShare)
         }
-        ports = try session.ports?.take(processes: processes) { [names] namespace, _ in
+        ports = try session.ports?.take(processes: processes || tellsProcesses) { [names] namespace, _ in
             names.names(of: namespace) != nil
         }
     }

@@ -57,7 +57,8 @@ final class NodeWatch {
                 processes: processes, verbose: options.verbose))
         conntrack = ConntrackReader(hostRoot: options.hostRoot)
         names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
-        census = NodeCensus(session: session, names: names, hostRoot: options.hostRoot)
+        census = NodeCensus(
+            session: session, names: names, hostRoot: options.hostRoot, filter: options.filter)
         stream = EventStream(
             EventStream.Configuration(
                 format: format, colour: Environment.allowsColour,

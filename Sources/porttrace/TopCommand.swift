@@ -73,8 +73,9 @@ private final class TopLines: WatchView {
     func end() {}
 
     func flushed() {
-        let picture = source.pictureNow()
-        source.node.withSnapshot(of: picture, at: KernelClock.utcNow()) { output.write($0) }
+        // As of when its rates are.
+        let time = KernelClock.utcNow()
+        source.node.withSnapshot(of: source.pictureNow(), at: time) { output.write($0) }
     }
 }
 

@@ -181,6 +181,23 @@ extension PressureCrossing {
         }
     }
 
+    @Test func whatHasClimbedAndStandsStillHasNoTimeLeft() {
+        let watched = Watched(limit: 10_000)
+        for step in 1...20 { _ = watched.look(UInt64(5_000 + step * 50), at: UInt64(step) * second) }
+        #expect(watched.pressure.eta(of: .table) != nil)
+        for step in 21...24 { _ = watched.look(6_000, at: UInt64(step) * second) }
+        #expect(watched.pressure.eta(of: .table) == nil && watched.pressure.rate(of: .table) == 0)
+    }
+
+    @Test func whatGrowsSeldomStillGrows() {
+        let watched = Watched(limit: 100)
+        for step in 1...90 {
+            _ = watched.look(UInt64(50 + step / 10), at: UInt64(step) * second)
+            guard step > 40 else { continue }
+            #expect(watched.pressure.eta(of: .table) != nil, "after \(step) s")
+        }
+    }
+
     @Test func oneLookHasNoRate() {
         let watched = Watched()
         #expect(watched.look(990, at: second).map(\.eta) == [nil, nil])

@@ -36,8 +36,21 @@ import Testing
         try check(screen.frame(columns: columns, rows: rows), "\(columns)x\(rows)")
     }
 
+    @Test func aLongNameLeavesTheFailuresTheirPlace() {
+        let source = ReplayedNode()
+        source.node.facts.node = Array(String(repeating: "long-", count: 20).utf8)
+        let screen = screen(source: source)
+        #expect(screen.press(.byte(UInt8(ascii: "p"))))
+        let line = screen.frame(columns: 60, rows: 20).text.split(separator: "\n").first
+        #expect(line == "porttrace top  lon…  PAUSED  failures 240 in 12 s, 120/s now")
+    }
+
+    @Test func hostileNames() throws {
+        try check(screen(source: ReplayedNode(isHostile: true)).frame(columns: 120, rows: 40), "120x40-hostile")
+    }
+
     @Test func inASCII() throws {
-        let screen = screen(isUnicode: false)
+        let screen = screen(isUnicode: false, source: ReplayedNode(isHostile: true))
         let frame = screen.frame(columns: 80, rows: 24)
         #expect(frame.text.utf8.allSatisfy { $0 < 0x80 })
         try check(frame, "80x24-ascii")
@@ -76,13 +89,18 @@ import Testing
 
     @Test func tooSmall() {
         let screen = screen()
-        #expect(screen.frame(columns: 59, rows: 24).text == "porttrace top needs 60 columns and 8 lines\n")
-        #expect(screen.frame(columns: 20, rows: 1).text == "porttrace top needs…\n")
+        #expect(
+            screen.frame(columns: 59, rows: 24).text == "too small: porttrace top needs 60 columns and 8 lines\n")
+        #expect(
+            screen.frame(columns: 20, rows: 4).text
+                == "too small: porttrace\ntop needs 60 columns\nand 8 lines\n")
+        #expect(screen.frame(columns: 8, rows: 1).text == "too\n")
+        #expect(screen.frame(columns: 4, rows: 3).text == "too\nsma…\npor…\n")
         #expect(screen.frame(columns: 60, rows: 0).lines.isEmpty)
     }
 
     @Test func namesCannotActOnTheTerminal() {
-        let screen = screen()
+        let screen = screen(source: ReplayedNode(isHostile: true))
         for keys in [[], [TopKey.down, .down, .down, .enter]] {
             for key in keys { #expect(screen.press(key)) }
             let text = screen.frame(columns: 200, rows: 40).text
@@ -112,13 +130,13 @@ import Testing
         #expect(byRate[0] == byNearness[0])
         #expect(byRate[1].hasPrefix("conntrack table host"))
         #expect(screen.press(.byte(UInt8(ascii: "s"))))
-        #expect(resources(screen)[1...3].map { $0.prefix(9) } == ["conntrack", "TIME_WAIT", "tcp →[200"])
+        #expect(resources(screen)[1...3].map { $0.prefix(9) } == ["conntrack", "TIME_WAIT", "tcp → [20"])
         #expect(screen.press(.byte(UInt8(ascii: "s"))))
         #expect(resources(screen) == byNearness)
     }
 
     @Test func filtering() {
-        let screen = screen()
+        let screen = screen(source: ReplayedNode(isHostile: true))
         let all = resources(screen)
         for key in "/WORKER".utf8 { #expect(screen.press(.byte(key))) }
         // While it is typed, q is a letter.
@@ -126,7 +144,7 @@ import Testing
         #expect(resources(screen).isEmpty == false)
         #expect(screen.frame(columns: 80, rows: 24).text.contains("no row holds what the filter asks for"))
         #expect(screen.press(.backspace))
-        #expect(resources(screen).count == 3)
+        #expect(resources(screen).count == 2)
         #expect(screen.press(.enter))
         #expect(screen.frame(columns: 80, rows: 24).text.contains("/ filter: WORKER"))
         #expect(screen.press(.escape))
@@ -148,7 +166,7 @@ import Testing
         #expect(paused.contains("PAUSED"))
         #expect(paused.split(separator: "\n").dropFirst() == before.split(separator: "\n").dropFirst())
         #expect(screen.press(.byte(UInt8(ascii: "p"))))
-        #expect(screen.frame(columns: 120, rows: 40).text.contains("224500/262144"))
+        #expect(screen.frame(columns: 120, rows: 40).text.contains("224810, fullest 85%"))
     }
 
     @Test func moving() {

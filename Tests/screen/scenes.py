@@ -10,7 +10,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from tmux import Failed, Terminal
+from tmux import PATIENCE, Failed, Terminal
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
 
@@ -52,7 +52,7 @@ def scene_goldens(stage):
 
 def scene_keys(stage):
     with Terminal(120, 40) as terminal:
-        terminal.type(f"{stage.replay} --from 12 --tick 100")
+        terminal.type(f"{stage.replay} --hostile --from 12 --tick 100")
         terminal.wait_for("failures")
         terminal.press("p")
         paused = terminal.wait_for("PAUSED")
@@ -106,7 +106,7 @@ def scene_resize(stage):
             terminal.resize(*map(int, name.split("x")))
             terminal.wait(lambda screen: plain(screen) == golden, f"the golden {name}, resized")
         terminal.resize(40, 5)
-        terminal.wait_for("porttrace top needs 60 columns")
+        terminal.wait_for("too small: porttrace top needs 60")
         terminal.resize(80, 24)
         terminal.wait_for("RESOURCE")
 
@@ -138,9 +138,9 @@ def send(number):
     return lambda terminal: os.kill(terminal.child(), number)
 
 
-def suspend(terminal):
+def suspend(terminal, ask=lambda terminal: terminal.press("C-z")):
     """Ctrl-Z, a look at the shell, and back."""
-    terminal.press("C-z")
+    ask(terminal)
     terminal.wait_for("Stopped")
     expect("RESOURCE" not in terminal.screen(), "the screen stays while the program is stopped")
     terminal.type("echo between")
@@ -170,6 +170,7 @@ ENDS = [
     ("SIGHUP", send(signal.SIGHUP), 0),
     ("SIGQUIT", lambda terminal: terminal.press("C-\\"), 0),
     ("Ctrl-Z and fg, then q", suspend, 0),
+    ("SIGTSTP and fg, then q", lambda terminal: suspend(terminal, send(signal.SIGTSTP)), 0),
     ("SIGSTOP and fg, then q", stop_and_go_on, 0),
 ]
 
@@ -191,6 +192,27 @@ def scene_error(stage):
             expect(found == status if status is not None else found >= 128, f"{end}: exit status {found}")
 
 
+def scene_closed(stage):
+    """The terminal is closed: the end, also where SIGHUP is ignored."""
+    for command in [stage.replay, f"trap '' HUP; {stage.replay}"]:
+        with Terminal() as terminal:
+            terminal.type(f"{command} --from 12 --tick 100")
+            terminal.wait_for("RESOURCE")
+            child = terminal.child()
+            terminal.hang_up()
+            end = time.monotonic() + PATIENCE
+            while is_running(child):
+                expect(time.monotonic() < end, f"{command}: it still runs after its terminal was closed")
+                time.sleep(0.05)
+
+
+def is_running(process):
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def scene_stopped_output(stage):
     """Ctrl-S holds the output up; a signal ends it all the same."""
     with Terminal() as terminal:
@@ -204,7 +226,7 @@ def scene_stopped_output(stage):
 def scene_hostile(stage):
     with Terminal(200, 40) as terminal:
         title = terminal.variable("pane_title")
-        terminal.type(f"{stage.replay} {STILL}")
+        terminal.type(f"{stage.replay} --hostile {STILL}")
         terminal.wait_for(r"evil/a\u202eb\x1b")
         expect(terminal.variable("pane_title") == title, "a name has changed the title")
 
@@ -233,20 +255,25 @@ def scene_flicker(stage):
     return f"{len(written)} bytes for 21 pictures, cleared {clears} times"
 
 
-def scene_bare(stage):
-    """In a root that has nothing but /proc and /sys: neither terminal descriptions nor locales."""
+def bare_root(stage, name, program):
+    """A root that has nothing but a program, /proc and /sys; gives what enters it."""
     if os.geteuid() != 0:
         raise Skipped("not root")
-    root = stage.folder / "root"
-    for name in ["proc", "sys"]:
-        (root / name).mkdir(parents=True)
-    shutil.copy(stage.replay, root / "replayed-top")
+    root = stage.folder / name
+    for folder in ["proc", "sys"]:
+        (root / folder).mkdir(parents=True)
+    shutil.copy(program, root / "program")
+    return (f"unshare --mount sh -c 'mount -t proc proc {root}/proc && mount -t sysfs sysfs {root}/sys && "
+            f"exec chroot {root} /program \"$@\"' sh")
+
+
+def scene_bare(stage):
+    """In a root that has nothing but /proc and /sys: neither terminal descriptions nor locales."""
+    enter = bare_root(stage, "replayed", stage.replay)
     golden = plain((GOLDENS / "80x24-ascii.txt").read_text())
-    enter = (f"unshare --mount sh -c 'mount -t proc proc {root}/proc && mount -t sysfs sysfs {root}/sys && "
-             f"exec chroot {root} /replayed-top {STILL}'")
     for term in ["xterm", "xterm-256color", "screen", "screen-256color", "tmux-256color", "linux"]:
         with Terminal(term=term) as terminal:
-            terminal.type(f"{enter}; echo status=$?")
+            terminal.type(f"{enter} --hostile {STILL}; echo status=$?")
             terminal.wait(lambda screen: plain(screen) == golden, f"the screen as {term}")
             terminal.press("q")
             # A console has no other screen to go back to.
@@ -281,11 +308,13 @@ def scene_product_refuses(stage):
     for option, status in [("--each", 2), ("--nonsense", 2), ("word", 2)]:
         done = product(stage, option)
         expect((done.returncode, done.stdout) == (status, ""), f"{option}: {done}")
+    path = stage.folder / "refusal"
     for term, words in [("nonsense", "'nonsense' (TERM) is not known"), ("", "TERM is not set"), ("dumb", "cannot place")]:
-        with Terminal(columns=200, term=term) as terminal:
-            terminal.type(f"{stage.product} top; echo status=$?")
-            screen = terminal.wait_for("status=1")
-            expect(words in screen, f"TERM={term}: {screen}")
+        with Terminal(term=term) as terminal:
+            terminal.type(f"{stage.product} top 2> {path}; echo status=$?")
+            terminal.wait_for("status=1")
+            said = path.read_text()
+            expect(words in said and said.count("\n") == 1, f"TERM={term}: {said!r}")
 
 
 def scene_product_lines(stage):
@@ -301,14 +330,44 @@ def scene_product_lines(stage):
     return f"{len(lines)} lines, {len(lines[-1]['rows'])} rows"
 
 
-def scene_product_ends(stage):
+def need_product(stage):
     if not stage.product:
         raise Skipped("no --product")
     if os.geteuid() != 0:
         raise Skipped("not root")
-    for name, act in [("q", ENDS[0][1]), ("SIGINT", ENDS[2][1]), ("SIGTERM", ENDS[3][1]), ("Ctrl-Z", suspend),
-                      ("the end of --duration", lambda _: None)]:
+
+
+def scene_product_ends(stage):
+    need_product(stage)
+    ends = [*ENDS, ("the end of --duration", lambda _: None, 0)]
+    for name, act, status in ends:
         duration = "-d 2s" if name.startswith("the end") else ""
         with Terminal() as terminal:
             found = ended(stage, terminal, name, act, f"{stage.product} top {duration} 2>/dev/null")
-            expect(found == 0, f"{name}: exit status {found}")
+            expect(found == status, f"{name}: exit status {found}")
+    return f"{len(ends)} ends"
+
+
+def scene_product_bare(stage):
+    """The command in a root that has nothing but /proc and /sys."""
+    need_product(stage)
+    enter = bare_root(stage, "bare", stage.product)
+    with Terminal() as terminal:
+        found = ended(stage, terminal, "q", lambda terminal: terminal.press("q"), f"{enter} top 2>/dev/null")
+        expect(found == 0, f"exit status {found}")
+
+
+def scene_product_colours(stage):
+    need_product(stage)
+    with Terminal(environment={"NO_COLOR": "1"}) as terminal:
+        terminal.type(f"{stage.product} top 2>/dev/null")
+        terminal.wait_for("RESOURCE")
+        expect(not re.search(r"\x1b\[[0-9;]*3[0-7][;m]", terminal.screen(styled=True)), "NO_COLOR, and colours")
+        terminal.press("q")
+
+
+def scene_readme(_):
+    """The README's picture is the golden."""
+    script = pathlib.Path(__file__).parents[2] / "scripts/readme-top"
+    done = subprocess.run([script, "--check"], capture_output=True, text=True)
+    expect(done.returncode == 0, done.stderr.strip())

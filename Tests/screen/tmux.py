@@ -19,6 +19,7 @@ class Terminal:
     """A shell in a terminal of some size; `with` ends it."""
 
     def __init__(self, columns=80, rows=24, term="tmux-256color", environment=None):
+        self.is_closed = False
         self.server = f"porttrace-{os.getpid()}-{next(_numbers)}"
         variables = {**os.environ, "LC_ALL": "C.UTF-8", "PS1": "$ ", **(environment or {})}
         variables.pop("TMUX", None)
@@ -32,6 +33,12 @@ class Terminal:
         return self
 
     def __exit__(self, *_):
+        if not self.is_closed:
+            self._tmux("kill-server")
+
+    def hang_up(self):
+        """Closes the terminal."""
+        self.is_closed = True
         self._tmux("kill-server")
 
     def _tmux(self, *arguments, environment=None):

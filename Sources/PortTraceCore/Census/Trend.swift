@@ -3,7 +3,8 @@
 /// At most 32 looks are kept, at least 0.9 s apart but for the last two: half a minute where looks are frequent, more where
 /// they are seldom. The rate is the slope of the line through the longest run of them, from the latest back, that is
 /// nearly straight: what stood still and then began to climb is measured from where it began. Where no run is straight,
-/// it is the line through all of them, and what does not follow even that is not rising.
+/// it is the line through all of them, and what does not follow even that is not rising. What has stood still at the last
+/// looks for longer than it can by chance, at the rate of all of them, does not grow.
 struct Trend: Sendable {
     private struct Look {
         /// CLOCK_MONOTONIC, nanoseconds.
@@ -19,6 +20,8 @@ struct Trend: Sendable {
     private static let straight = 0.985
     /// The same for all looks together, where none is straight: less of it is noise.
     private static let following = 0.6
+    /// How much it would have grown meanwhile, where standing still is no chance.
+    private static let missed = 3.0
     /// Seconds; what is farther away than a day is noise too.
     private static let longest = 86_400.0
 
@@ -63,12 +66,21 @@ struct Trend: Sendable {
         var chosen = whole
         chosen.isRising = whole.slope > 0 && whole.fit >= (looks.count < Trend.leastRun ? 0.9 : Trend.following)
         guard whole.fit < Trend.straight, looks.count > Trend.leastRun else { return chosen }
+        if isStill(at: whole.slope) { return Line(slope: 0, fit: 1) }
         for count in (Trend.leastRun..<looks.count).reversed() {
             guard var run = line(through: looks.suffix(count)), run.fit >= Trend.straight else { continue }
             run.isRising = run.slope > 0
             return run
         }
         return chosen
+    }
+
+    /// Whether it has stood still at the last looks, for longer than it can by chance.
+    private func isStill(at rate: Double) -> Bool {
+        guard let last = looks.last else { return false }
+        let still = looks.reversed().prefix { $0.used == last.used }
+        guard still.count >= Trend.leastRun, let first = still.last else { return false }
+        return abs(rate) * Double(last.time - first.time) / 1e9 >= Trend.missed
     }
 
     /// The line of least squares; nil where all looks are of one time.

@@ -114,10 +114,11 @@ public struct Filter: Sendable {
         !namespaces.isEmpty || !pods.isEmpty || !containers.isEmpty
     }
 
+    /// Whether an option asks for a process.
+    public var asksForProcesses: Bool { !pids.isEmpty || !comms.isEmpty }
+
     /// Whether an option asks for something of an owner.
-    private var asksForOwners: Bool {
-        !cgroups.isEmpty || !pids.isEmpty || !comms.isEmpty || asksForNames
-    }
+    private var asksForOwners: Bool { !cgroups.isEmpty || asksForProcesses || asksForNames }
 }
 
 /// What a filter says of an event.

@@ -26,10 +26,13 @@ struct TopColumns {
         resource = linesPerRow == 1 ? 56 : columns - Self.mark - figures
     }
 
-    var head: TopLine {
+    /// The columns' names.
+    ///
+    /// - Parameter place: which rows are shown: `1-7 of 8`.
+    func head(_ place: String) -> TopLine {
         let row = line(
-            mark: "  ", TerminalText("RESOURCE"), bar: "USED", used: "", rate: "RATE/s", failures: "FAIL/s", eta: "ETA",
-            .reverse, bar: .reverse, failures: .reverse)
+            mark: "  ", TerminalText("RESOURCE  \(place)"), bar: "USED", used: "", rate: "RATE/s", failures: "FAIL/s",
+            eta: "ETA", .reverse, bar: .reverse, failures: .reverse)
         var line = TopLine()
         let end = linesPerRow == 1 ? "  HOLDERS" : ""
         line.append(TerminalText(row.string + end).padded(to: columns), .reverse)

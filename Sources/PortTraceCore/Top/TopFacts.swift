@@ -6,7 +6,7 @@ public struct TopFacts: Sendable {
     public var kernel: [UInt8]
     /// Each hook and its tier, in the order to show.
     public var hooks: [(hook: String, tier: String)]
-    /// Entries of all conntrack tables, and nf_conntrack_max; nil: not known, limit nil: unlimited.
+    /// Entries of all conntrack tables together, and nf_conntrack_max, which is each one's; nil: not known, limit nil: unlimited.
     public var conntrack: (used: UInt64, limit: UInt64?)?
     /// Sockets of all namespaces; nil: not known.
     public var sockets: TopSockets?
@@ -21,6 +21,27 @@ public struct TopFacts: Sendable {
         self.hooks = hooks
         hostNamespace = 0
         notVisible = []
+    }
+
+    /// Failures that no hook sees, and what no look has found, each with why.
+    var unseen: [String] {
+        hooks.compactMap { hook, tier in
+            tier.hasPrefix("none") ? "failures of \(hook): \(tier.dropFirst(4).trimmingParentheses)" : nil
+        } + notVisible
+    }
+
+    /// The hooks by tier: `none: bind  fentry: connect evictions`, what sees nothing first.
+    var tiers: String {
+        var groups: [(tier: Substring, hooks: String)] = []
+        for (hook, tier) in hooks {
+            let name = tier.prefix { $0 != " " }
+            if let index = groups.firstIndex(where: { $0.tier == name }) {
+                groups[index].hooks += " \(hook)"
+            } else {
+                groups.insert((name, hook), at: name == "none" ? 0 : groups.count)
+            }
+        }
+        return groups.map { "\($0.tier): \($0.hooks)" }.joined(separator: "  ")
     }
 }
 
@@ -45,5 +66,13 @@ public struct TopSockets: Sendable {
             udp += UInt64(namespace.udpSockets)
             timeWait += UInt64(namespace.timeWait)
         }
+    }
+}
+
+extension Substring {
+    /// ` (why)` without what is around it.
+    fileprivate var trimmingParentheses: Substring {
+        let inside = drop { $0 == " " || $0 == "(" }
+        return inside.hasSuffix(")") ? inside.dropLast() : inside
     }
 }

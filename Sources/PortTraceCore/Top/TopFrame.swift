@@ -49,6 +49,19 @@ public struct TopFrame: Sendable {
         lines.append(spans)
     }
 
+    /// Adds lines for a text, broken between words.
+    mutating func append(wrapped text: String) {
+        var line = TopLine()
+        for word in text.split(separator: " ") {
+            if line.width > 0, line.width + 1 + word.utf8.count > columns {
+                append(line)
+                line = TopLine()
+            }
+            line.append((line.width == 0 ? "" : " ") + word)
+        }
+        append(line)
+    }
+
     /// Adds empty lines until so many are left.
     mutating func fill(leaving rest: Int) {
         while room > rest { lines.append([]) }

@@ -3,13 +3,14 @@ extension TopNode {
     /// without its source, and at last cut.
     func words(for resource: Resource, columns: Int) -> TerminalText {
         guard let destination = resource.destination else {
-            var text = TerminalText("\(resource.kind.words) \(proto(resource))")
-            if let source = resource.source {
-                text.append(TextLayout.endpoint(source, 0))
-                text.append(" " as String)
+            func joined(_ kind: String) -> TerminalText {
+                var text = TerminalText("\(kind) \(proto(resource))")
+                text.append(place(of: resource.namespace))
+                return text
             }
-            text.append(place(of: resource.namespace))
-            return text.cut(to: columns)
+            let whole = joined("\(resource.kind.words)")
+            if whole.width <= columns || resource.kind != .bindPorts { return whole.cut(to: columns) }
+            return joined("bind()").cut(to: columns)
         }
         let named = names.destinations.entry(for: destination.address, destination.port).text
         let start = TerminalText(resource.kind == .snat ? "NAT " : "" as String)
@@ -22,9 +23,7 @@ extension TopNode {
             text.append(TextLayout.endpoint(destination.address, destination.port, names: names))
             return text
         }
-        let variants = [
-            joined(source, " → ", named), joined(source, "→", nil), joined(nil, "→", nil),
-        ]
+        let variants = [joined(source, " → ", named), joined(source, "→", nil), joined(nil, "→ ", nil)]
         return variants.first { $0.width <= columns } ?? variants[2].cut(to: columns)
     }
 
@@ -33,15 +32,21 @@ extension TopNode {
         return TransportProtocol.name(of: resource.proto).map { "\($0) " } ?? "proto \(resource.proto) "
     }
 
-    /// `host`, `netns 4026532345`, with its pod where it is one's.
-    func place(of namespace: NamespaceIdentity) -> TerminalText {
+    /// `host`, the pod that a namespace is, or `netns 4026532345`.
+    private func place(of namespace: NamespaceIdentity) -> TerminalText {
         if namespace.inode == 0 { return TerminalText("") }
         if namespace.inode == facts.hostNamespace { return TerminalText("host") }
+        return names.owners.entry(for: OwnerKey(namespace: namespace)).names
+            ?? TerminalText("netns \(namespace.inode)")
+    }
+
+    /// All that is known of a namespace: `netns 4026532345, shop/checkout-7d9f6c8b5-kx2vq`.
+    func wholePlace(of namespace: NamespaceIdentity) -> TerminalText {
         var text = TerminalText("netns \(namespace.inode)")
-        if let pod = names.owners.entry(for: OwnerKey(namespace: namespace)).names {
-            text.append(" (" as String)
-            text.append(pod)
-            text.append(")" as String)
+        let place = place(of: namespace)
+        if place.bytes != text.bytes {
+            text.append(", " as String)
+            text.append(place)
         }
         return text
     }
@@ -49,6 +54,9 @@ extension TopNode {
     /// A holder or victim in words.
     func words(for owner: HolderOwner) -> TerminalText {
         let process = owner.process
+        if owner.cgroupID == 0, let namespace = owner.namespace, namespace.inode == facts.hostNamespace {
+            return TerminalText("host")
+        }
         return TextLayout.owner(names.owner(of: owner), comm: process?.comm, pid: process?.pid, isKernels: false)
     }
 
@@ -57,6 +65,7 @@ extension TopNode {
         if wanted.isEmpty { return true }
         if contains(words(for: row.occupancy.resource, columns: .max).bytes, wanted) { return true }
         if contains(Array("\(row.occupancy.resource.kind.words)".utf8), wanted) { return true }
+        if contains(wholePlace(of: row.occupancy.resource.namespace).bytes, wanted) { return true }
         return row.occupancy.holders.contains { contains(words(for: $0.owner).bytes, wanted) }
     }
 

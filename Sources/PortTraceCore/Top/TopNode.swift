@@ -112,6 +112,8 @@ public final class TopNode {
     /// - Parameter time: CLOCK_MONOTONIC, nanoseconds.
     public func picture(at time: UInt64) -> TopPicture {
         var picture = TopPicture(facts: facts, elapsed: time &- start)
+        picture.fullestTable = occupancies.filter { $0.resource.kind == .conntrack }
+            .max { ($0.share ?? 0, $0.used) < ($1.share ?? 0, $1.used) }
         var unmet = failing
         for occupancy in occupancies {
             var row = TopRow(occupancy)
@@ -175,6 +177,8 @@ public struct TopPicture: Sendable {
     var elapsed: UInt64
     /// By nearness.
     public internal(set) var rows: [TopRow] = []
+    /// The conntrack table nearest to its limit, whether it passes the filter or not; nil: there is none.
+    var fullestTable: Occupancy?
     /// Since the start, and during the last interval.
     var failures: UInt64 = 0
     var failuresPerSecond = 0.0

@@ -8,7 +8,7 @@ extension TopScreen {
             return [TopLine(""), TopLine("  It is not used any more.", .dim)]
         }
         let row = rows[index]
-        var lines = [TopLine(""), heading(row, columns: columns), gauge(row, columns: columns)]
+        var lines = [TopLine("")] + heading(row, columns: columns) + [gauge(row, columns: columns)]
         if row.failures > 0 { lines.append(failures(row)) }
         lines += [TopLine(""), TopLine("holders", .bold)] + holders(row)
         let destinations = destinations(row)
@@ -18,15 +18,14 @@ extension TopScreen {
         return lines
     }
 
-    private func heading(_ row: TopRow, columns: Int) -> TopLine {
+    private func heading(_ row: TopRow, columns: Int) -> [TopLine] {
         let resource = row.occupancy.resource
         var line = TopLine()
         line.append(node.words(for: resource, columns: columns), .bold)
-        if resource.destination != nil, resource.namespace.inode != 0 {
-            line.append("  " as String)
-            line.append(node.place(of: resource.namespace))
-        }
-        return line
+        guard resource.namespace.inode != 0 else { return [line] }
+        var place = TopLine("in ")
+        place.append(node.wholePlace(of: resource.namespace))
+        return [line, place]
     }
 
     private func gauge(_ row: TopRow, columns: Int) -> TopLine {
@@ -117,9 +116,10 @@ extension TopScreen {
     /// What the keys and columns mean, and what cannot be seen.
     var help: [TopLine] {
         var lines = Self.helpText.split(separator: "\n", omittingEmptySubsequences: false).map { TopLine("  " + $0) }
-        if !picture.facts.notVisible.isEmpty {
+        let unseen = picture.facts.unseen
+        if !unseen.isEmpty {
             lines += [TopLine(""), TopLine("  not seen:", .bold)]
-            lines += picture.facts.notVisible.map { TopLine("  " + $0) }
+            lines += unseen.map { TopLine("  " + $0) }
         }
         return lines
     }
@@ -143,5 +143,6 @@ extension TopScreen {
         RATE/s            growth a second, over up to half a minute
         ETA               time to the limit at this rate, while it rises
         ~ before a share: the holder was concluded, not seen
+        fentry, kprobe, tracepoint: how failures are seen; none: they are not
         """
 }

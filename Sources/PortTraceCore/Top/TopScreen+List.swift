@@ -6,7 +6,7 @@ extension TopScreen {
     public mutating func frame(columns: Int, rows height: Int) -> TopFrame {
         var frame = TopFrame(columns: columns, rows: height, isUnicode: isUnicode)
         guard columns >= Self.leastColumns, height >= 8 else {
-            frame.append(TopLine("porttrace top needs \(Self.leastColumns) columns and 8 lines"))
+            frame.append(wrapped: "too small: porttrace top needs \(Self.leastColumns) columns and 8 lines")
             return frame
         }
         appendHeader(to: &frame)
@@ -16,7 +16,7 @@ extension TopScreen {
         case .help: append(scrolled: help, to: &frame)
         }
         frame.fill(leaving: 1)
-        frame.append(footer)
+        frame.append(footer(columns: columns))
         return frame
     }
 
@@ -24,45 +24,55 @@ extension TopScreen {
 
     private func appendHeader(to frame: inout TopFrame) {
         let facts = picture.facts
-        var line = TopLine("porttrace top", .bold)
-        if !facts.node.isEmpty {
-            line.append("  " as String)
-            line.append(TerminalText(escaping: facts.node).cut(to: 40), .bold)
-        }
         let rate = TopWords.rate(picture.failuresPerSecond, signed: false)
-        let failures = TerminalText("failures \(picture.failures)\(rate.isEmpty ? "" : ", \(rate)/s")")
-        if isPaused { line.append("  PAUSED", .high) }
-        // What matters less is left out first.
-        for part in [TerminalText(DurationWords.text(picture.elapsed)), TerminalText(escaping: facts.kernel)]
-        where line.width + part.width + failures.width + 4 <= frame.columns {
+        let count = picture.failures == 0 ? "no failures" : "failures \(picture.failures)"
+        let time = DurationWords.text(picture.elapsed)
+        let failures = TerminalText("\(count) in \(time)\(rate.isEmpty ? "" : ", \(rate)/s now")")
+        var line = TopLine("porttrace top", .bold)
+        let paused = isPaused ? "  PAUSED" : ""
+        let room = frame.columns - line.width - paused.utf8.count - failures.width - 4
+        if !facts.node.isEmpty, room > 0 {
             line.append("  " as String)
-            line.append(part)
+            line.append(TerminalText(escaping: facts.node).cut(to: min(room, 40)), .bold)
+        }
+        line.append(paused, .high)
+        // What matters less is left out first.
+        let kernel = TerminalText(escaping: facts.kernel)
+        if line.width + kernel.width + failures.width + 4 <= frame.columns {
+            line.append("  " as String)
+            line.append(kernel)
         }
         line.append(atEnd: failures, of: frame.columns, rate.isEmpty ? .plain : .critical)
         frame.append(line)
+        frame.append(TopLine(facts.tiers))
 
-        line = TopLine()
-        for (index, hook) in facts.hooks.enumerated() {
-            line.append((index == 0 ? "" : " ") + "\(hook.hook)=\(hook.tier.prefix { $0 != " " })")
-        }
-        frame.append(line)
-
+        // What has no room is left out, the last first.
         var parts: [String] = []
         if let conntrack = facts.conntrack {
-            let limit = conntrack.limit.map { "/\($0) \(TopWords.percent(conntrack.used, of: $0))%" } ?? ""
-            parts.append("conntrack \(conntrack.used)\(limit)")
+            let fullest = picture.fullestTable
+            let share = fullest?.limit.map { "\(TopWords.percent(fullest?.used ?? 0, of: $0))%" }
+            // The limit is each table's, not that of all of them together.
+            if let limit = conntrack.limit, let share, fullest?.used == conntrack.used {
+                parts.append("conntrack \(conntrack.used)/\(limit) \(share)")
+            } else {
+                parts.append("conntrack \(conntrack.used)\(share.map { ", fullest \($0)" } ?? "")")
+            }
         }
         if let sockets = facts.sockets {
             parts.append("tcp \(sockets.tcp)")
-            parts.append("udp \(sockets.udp)")
             parts.append("TIME_WAIT \(sockets.timeWait)")
+            parts.append("udp \(sockets.udp)")
         }
-        if !facts.notVisible.isEmpty { parts.append("not seen \(facts.notVisible.count) (?)") }
-        parts.append("resources \(picture.rows.count)")
-        frame.append(TopLine(parts.joined(separator: "  ")))
+        let unseen = facts.unseen.count
+        if unseen > 0 { parts.append("not seen \(unseen) (?)") }
+        line = TopLine()
+        for part in parts where line.width + part.utf8.count + 2 <= frame.columns {
+            line.append((line.width == 0 ? "" : "  ") + part)
+        }
+        frame.append(line)
     }
 
-    private var footer: TopLine {
+    private func footer(columns: Int) -> TopLine {
         if let typed {
             var line = TopLine("filter: ", .bold)
             line.append(TerminalText(escaping: typed))
@@ -76,7 +86,8 @@ extension TopScreen {
             return line
         }
         guard view == .list else { return TopLine("Esc back  arrows scroll  p pause  q quit", .dim) }
-        var line = TopLine("q quit  ? help  Enter details  p pause  s sort: \(order.words)  / filter", .dim)
+        let pause = columns < 66 ? "" : "p pause  "
+        var line = TopLine("q quit  ? help  Enter details  \(pause)s sort: \(order.words)  / filter", .dim)
         if !wanted.isEmpty {
             line.append(": ", .dim)
             line.append(TerminalText(escaping: wanted), .bold)
@@ -88,11 +99,12 @@ extension TopScreen {
 
     private mutating func appendList(to frame: inout TopFrame) {
         let layout = TopColumns(columns: frame.columns)
-        frame.append(layout.head)
-        let room = frame.room - 1
+        let room = frame.room - 2
         pageSize = max(room / layout.linesPerRow, 1)
         let index = selectedIndex ?? 0
         first = min(max(first, index - pageSize + 1, 0), index, max(rows.count - pageSize, 0))
+        let last = min(first + pageSize, rows.count)
+        frame.append(layout.head(rows.isEmpty ? "" : "\(first + 1)-\(last) of \(rows.count)"))
         if rows.isEmpty {
             let why = picture.rows.isEmpty ? "nothing is used so far" : "no row holds what the filter asks for"
             frame.append(TopLine("  \(why)", .dim))

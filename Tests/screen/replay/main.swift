@@ -1,5 +1,5 @@
 // Plays a node of numbers on the terminal, through the same layers as `porttrace top`:
-// replayed-top [--resources N] [--tick MS] [--from TICK] [--to TICK] [--end throw|crash|time] [--report FILE]
+// replayed-top [--resources N] [--hostile] [--tick MS] [--from TICK] [--to TICK] [--end throw|crash|time] [--report FILE]
 // From one tick to another, and then as --end says; without it the last picture stays. FILE has the microseconds of CPU time
 // that a picture took.
 import CLinux
@@ -25,7 +25,8 @@ private func cpuNanoseconds() -> UInt64 {
 }
 
 private func play() throws {
-    let source = ReplayedNode(resources: value(of: "--resources", default: 8))
+    let source = ReplayedNode(
+        resources: value(of: "--resources", default: 8), isHostile: CommandLine.arguments.contains("--hostile"))
     let (from, to) = (value(of: "--from", default: 0), value(of: "--to", default: 1_000_000))
     let tick = Int32(value(of: "--tick", default: 1_000))
     let display = try TopDisplay(

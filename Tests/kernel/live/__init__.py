@@ -1,0 +1,1 @@
+"""A staged node under `porttrace top -o ndjson`, and the kernel's own counts of the same."""
