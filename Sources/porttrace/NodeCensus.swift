@@ -83,7 +83,7 @@ final class NodeCensus: CensusSource {
         askForTables(urgency: pressure.urgency { $0.kind == .snat })
         guard seesPorts else { return }
         let pause = pressure.delay(afterLookCosting: portsCost) { !$0.kind.isOfTables }
-        if UInt64(KernelClock.monotonicNow()) >= portsEnd + pause { try lookAtPorts() }
+        if UInt64(KernelClock.monotonicNow()) + Self.slack >= portsEnd + pause { try lookAtPorts() }
     }
 
     /// What was found since the last call, each sort of look by itself.

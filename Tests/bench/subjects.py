@@ -147,7 +147,7 @@ def counted_in(path):
             event = json.loads(line)
             if event["type"] == "summary":
                 summary = event["detail"]
-            elif event["type"] != "lost":
+            elif event["type"] not in ("lost", "pressure"):
                 total += event["count"]
     if summary is None:
         raise SubjectError("porttrace wrote no summary")

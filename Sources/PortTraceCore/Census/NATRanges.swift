@@ -2,10 +2,10 @@
 ///
 /// A port that differs from the flow's own was chosen. Where the chosen ports of one NAT address, towards all destinations
 /// and over all dumps, leave none out between the lowest and the highest, and they are sixteen or more, they are the range;
-/// also where they are sixty-four or more and leave out less than a quarter, as while a range is filled for the first time:
-/// ports chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie
-/// so close together by chance. Too small, mostly by none and seldom by more than two, where the first or last ports of a
-/// range were not chosen yet; wrong where rules give one address two ranges that touch.
+/// also where they are sixty-four or more and leave out less than half, as while a range is filled for the first time: ports
+/// chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie so close
+/// together by chance. Too small by one or two ports, seldom more, as long as the first or last ports of a range were not
+/// chosen yet; wrong where rules give one address two ranges that touch.
 public final class NATRanges {
     /// What a rule gives one range to.
     struct Source: Hashable {
@@ -68,7 +68,7 @@ public final class NATRanges {
         let chosen = chosen[index]
         guard chosen.count >= Self.fewest else { return nil }
         let span = Int(max(high, chosen.high)) - Int(min(low, chosen.low)) + 1
-        let isRange = chosen.count >= Self.fewestApart ? chosen.count * 4 > span * 3 : chosen.count == span
+        let isRange = chosen.count >= Self.fewestApart ? chosen.count * 2 > span : chosen.count == span
         return isRange ? UInt64(span) : nil
     }
 }
