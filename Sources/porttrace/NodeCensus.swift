@@ -103,7 +103,10 @@ final class NodeCensus: CensusSource {
         }
         if isNew {
             takenTables = tablesTime
-            looks.append(CensusLook(.translations, tables.flatMap(\.translations), at: tablesTime))
+            var look = CensusLook(.translations, tables.flatMap(\.translations), at: tablesTime)
+            let used = session.conntrack?.usedTables()?.tables.map(\.namespace) ?? []
+            look.unread = Set(used).subtracting(tables.map(\.namespace))
+            looks.append(look)
         }
         return looks
     }
@@ -225,6 +228,8 @@ struct CensusLook {
     let occupancies: [Occupancy]
     /// When it was begun: CLOCK_MONOTONIC, nanoseconds.
     let time: UInt64
+    /// Whose tables are in use and could not be read this time: of their translations nothing is known.
+    var unread: Set<NamespaceIdentity> = []
 
     init(_ sort: Sort, _ occupancies: [Occupancy], at time: UInt64) {
         self.sort = sort
@@ -237,7 +242,7 @@ struct CensusLook {
         switch sort {
         case .ports: !resource.kind.isOfTables
         case .tables: resource.kind == .conntrack
-        case .translations: resource.kind == .snat
+        case .translations: resource.kind == .snat && !unread.contains(resource.namespace)
         }
     }
 }

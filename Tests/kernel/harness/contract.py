@@ -138,8 +138,9 @@ def crossing_breaches(detail):
         yield f"{detail.get('direction')} at {share:.1%} of the limit, threshold {detail.get('threshold')}"
     if "eta_s" in detail and not up:
         yield "eta_s on the way down"
-    if sum(holder.get("count", 0) for holder in detail.get("holders", [])) not in (0, resource.get("used")):
-        yield "the holders hold more or less than is used"
+    # More is possible: a look takes a moment, in which some change hands.
+    if sum(holder.get("count", 0) for holder in detail.get("holders", [])) < resource.get("used", 0):
+        yield "the holders hold less than is used"
 
 
 def differences(value, shape, where):

@@ -33,8 +33,10 @@ def conntrack(net, *arguments):
 def held_by(judge, climber, lines, what):
     """On the way up those who hold it are told: as many as are used, by whom."""
     for line in (line for line in lines if line.short.endswith("up")):
-        holders = [(holder.get("cgroup", {}).get("path"), holder["count"]) for holder in line.holders]
-        judge.equal(holders, [(climber.path, line.resource["used"])], f"{what} {line.short}: holders")
+        judge.equal([holder.get("cgroup", {}).get("path") for holder in line.holders], [climber.path], f"{what}: holders")
+        # TIME_WAIT is counted by the kernel a moment before its holders are.
+        used, held = line.resource["used"], sum(holder["count"] for holder in line.holders)
+        judge.equal(used <= held <= used * 1.02, True, f"{what} {line.short}: {used} used, {held} held")
 
 
 @case

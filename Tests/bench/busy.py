@@ -1,0 +1,30 @@
+"""porttrace as it watches a node that holds many sockets and conntrack entries, far from every limit: its share of a core."""
+
+import os
+import time
+
+import entries
+import sockets
+from subjects import Porttrace
+
+SECONDS = 180  # several looks at the ports, and one at the table beside the first
+NAMESPACES = 10
+# The same without pressure, so that what the census costs shows.
+VARIANTS = {"with pressure": (), "without": ("--kind", "connect_exhausted")}
+
+
+def measure(program, socket_count, entry_count):
+    """Figures as dictionaries for Tests/bench/tables.py, one for each variant: all threads' CPU from the attach on."""
+    with entries.table(entry_count, 4 * entry_count), sockets.namespaces(NAMESPACES) as places:
+        with sockets.held(places, socket_count):
+            for variant, arguments in VARIANTS.items():
+                with Porttrace(program, *arguments, comm=None) as subject:
+                    before, began = subject.cpu_ns(), time.monotonic()
+                    time.sleep(SECONDS)
+                    share = (subject.cpu_ns() - before) / 1e9 / (time.monotonic() - began)
+                    resident = subject.resident_kib()
+                    subject.stop()
+                yield {
+                    "part": "busy", "kernel": os.uname().release, "variant": variant, "sockets": socket_count,
+                    "entries": entry_count, "cpu_share": share, "resident_kib": resident,
+                }  # fmt: skip
