@@ -17,6 +17,7 @@ final class NodeCensus: CensusSource {
     private let session: ProbeSession
     private let names: NodeNames
     private let reader: TableCensusReader
+    private let start = UInt64(KernelClock.monotonicNow())
     private var pace = TablePace()
     private var nextPorts: UInt64 = 0
     /// Of the last look at the ports: when it ended, and its CPU time; nanoseconds.
@@ -80,7 +81,7 @@ final class NodeCensus: CensusSource {
     ///
     /// - Throws: ``ProbeError`` where the kernel refuses the look at the ports; the tables are asked for all the same.
     func refresh(by pressure: borrowing Pressure) throws(ProbeError) {
-        askForTables(urgency: pressure.urgency { $0.kind == .snat })
+        askForTables(urgency: pressure.urgency { $0.kind == .snat }, canWait: true)
         guard seesPorts else { return }
         let pause = pressure.delay(afterLookCosting: portsCost) { !$0.kind.isOfTables }
         if UInt64(KernelClock.monotonicNow()) + Self.slack >= portsEnd + pause { try lookAtPorts() }
@@ -151,17 +152,21 @@ final class NodeCensus: CensusSource {
 
     /// Has the tables read if that is due and there is anything to read; the answer comes later.
     ///
-    /// - Parameter urgency: thousandths of its limit that something in them has reached, as far as is known beside their sizes.
-    private func askForTables(urgency: UInt64 = 0) {
+    /// - Parameters:
+    ///   - urgency: thousandths of its limit that something in them has reached, as far as is known beside their sizes.
+    ///   - canWait: whether nothing that has happened is waiting for the answer.
+    private func askForTables(urgency: UInt64 = 0, canWait: Bool = false) {
         let used = session.conntrack?.usedTables()
         if let used, used.tables.isEmpty, tables.isEmpty { return }
         let entries = used?.tables.reduce(0) { $0 + $1.entries } ?? 0
         let limit = UInt64(session.conntrack?.limit ?? 0)
         let largest = used?.tables.map(\.entries).max() ?? 0
         let fullest = max(urgency, limit == 0 ? 0 : largest * 1_000 / limit)
-        guard !isAsked, UInt64(KernelClock.monotonicNow()) >= pace.earliest(entries: entries, fullest: fullest) else {
-            return
-        }
+        let earliest =
+            canWait && tablesTime == 0
+            ? pace.first(since: start, entries: entries, fullest: fullest)
+            : pace.earliest(entries: entries, fullest: fullest)
+        guard !isAsked, UInt64(KernelClock.monotonicNow()) >= earliest else { return }
         _ = ask(counters: false)
     }
 

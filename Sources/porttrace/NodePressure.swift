@@ -40,14 +40,9 @@ final class NodePressure {
                 stream.pressure(crossing, at: look.time)
             }
         }
-        // The code that looks take is 1.5 MB. Where they are seldom it comes back from the page cache for the next one.
-        if looks.contains(where: { $0.sort != .tables }), pressure.urgency(where: { _ in true }) < Self.busy {
-            linux_release_code()
-        }
+        // The code that a look takes is 1.5 MB; it comes back from the page cache for the next one.
+        if looks.contains(where: { $0.sort != .tables }) { linux_release_code() }
     }
-
-    /// Thousandths of a limit from which on looks are frequent.
-    private static let busy: UInt64 = 500
 
     private func complain(_ reason: String) {
         if isVerbose, !hasComplained {

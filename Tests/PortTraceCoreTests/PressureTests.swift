@@ -234,8 +234,8 @@ extension PressureCrossing {
 
     @Test(
         arguments: [
-            (0, 1, 10), (100, 1, 10), (400, 1, 10), (500, 1, 5), (740, 1, 5), (750, 1, 1), (1_000, 1, 1),
-            (100, 1_000, 250), (600, 1_000, 50), (900, 1_000, 20),
+            (0, 1, 10), (100, 1, 10), (400, 1, 10), (500, 1, 5), (740, 1, 5), (750, 1, 1), (949, 1, 1), (1_000, 1, 5),
+            (100, 1_000, 400), (600, 1_000, 50), (900, 1_000, 20),
         ] as [(UInt64, UInt64, UInt64)])
     func delays(_ used: UInt64, _ milliseconds: UInt64, _ seconds: UInt64) {
         let watched = Watched()
@@ -255,8 +255,11 @@ extension PressureCrossing {
         // At this rate 80 % is 8 s away.
         for step in 2...6 { _ = watched.look(400 + 40 * UInt64(step - 1), at: UInt64(step) * second) }
         #expect(watched.pressure.urgency { _ in true } == 750)
-        _ = watched.look(2_000, at: 7 * second)
-        #expect(watched.pressure.urgency { _ in true } == 1_000)
+        _ = watched.look(940, at: 7 * second)
+        #expect(watched.pressure.urgency { _ in true } == 940)
+        // All was told.
+        _ = watched.look(960, at: 8 * second)
+        #expect(watched.pressure.urgency { _ in true } == 500)
     }
 
     @Test func aFastClimbIsLookedAtInTime() {

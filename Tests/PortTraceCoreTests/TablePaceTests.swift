@@ -34,6 +34,17 @@ struct TablePaceTests {
         #expect(Self.pause(cost: cost * million, then: then, now: now, fullest: fullest) == wanted * million)
     }
 
+    /// A large table far from its limit: as if it had been dumped at the start.
+    @Test(
+        arguments: [
+            (200_000, 100, 400), (200_000, 500, 0), (25_000, 0, 0), (10_000_000, 0, 900),
+        ] as [(UInt64, UInt64, UInt64)])
+    func theFirst(entries: UInt64, fullest: UInt64, seconds: UInt64) {
+        let start = 5 * Self.second
+        let first = TablePace().first(since: start, entries: entries, fullest: fullest)
+        #expect(first == (seconds == 0 ? 0 : start + seconds * Self.second))
+    }
+
     @Test func absurdFiguresEnd() {
         #expect(Self.pause(cost: .max, then: 0, now: .max / 1_000, fullest: .max) == 900 * Self.second)
     }

@@ -7,7 +7,7 @@ import entries
 import sockets
 from subjects import Porttrace
 
-SECONDS = 180  # several looks at the ports, and one at the table beside the first
+SECONDS = 120  # several looks at the ports, and the first at the table
 NAMESPACES = 10
 # The same without pressure, so that what the census costs shows.
 VARIANTS = {"with pressure": (), "without": ("--kind", "connect_exhausted")}

@@ -1,9 +1,10 @@
 extension Pressure {
     /// How long to wait after a look before the next one of the same sort.
     ///
-    /// Far from every limit it is seldom, and takes at most 0.4 % of a core, so that all that porttrace does stays below
-    /// 1 %; near one it is often, and may take more: 2 % from half of a limit on, 5 % from three quarters on, or where the
-    /// next threshold is less than a minute away. In between it is a quarter of the time that is left until then.
+    /// Far from every limit it is seldom, and takes at most 0.25 % of a core, so that all that porttrace does stays well
+    /// below 1 %; near one it is often, and may take more: 2 % from half of a limit on, 5 % from three quarters to the last
+    /// threshold, or where the next one is less than a minute away. In between it is a quarter of the time that is left
+    /// until then.
     ///
     /// - Parameters:
     ///   - cost: CPU time of the last look, nanoseconds.
@@ -18,7 +19,7 @@ extension Pressure {
             switch Self.urgency(nearest) {
             case 750...: (second, 20)
             case 500..<750: (5 * second, 50)
-            default: (10 * second, 250)
+            default: (10 * second, 400)
             }
         return max(min(pace, max(left / 4, second)), min(cost, 3_600 * second) * rest)
     }

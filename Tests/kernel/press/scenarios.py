@@ -77,7 +77,7 @@ def climb(lab):
             conntrack(node, "--orig-port-src", str(port))
         time.sleep(seconds / 25)
     climbers["ports"].done()
-    time.sleep(5 if lab.native else 20)
+    time.sleep(7 if lab.native else 20)
     judge = Judge(lab)
     found = lab.crossings(watch)
     check(full["table"] >= ENTRIES * 0.99, f"the table has {full['table']} entries only")
