@@ -44,6 +44,9 @@ final class NodePressure {
         if looks.contains(where: { $0.sort != .tables }) { linux_release_code() }
     }
 
+    /// Lets the next ``update()`` take what has come, whenever that is.
+    func hurry() { next = 0 }
+
     private func complain(_ reason: String) {
         if isVerbose, !hasComplained {
             StandardError.write(line: "no pressure of ports is told: \(reason)")

@@ -143,7 +143,7 @@ final class NodeWatch {
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }
-        if polled[answers + 1].revents != 0 { census.takeTables() }
+        if polled[answers + 1].revents != 0, census.takeTables() { pressure?.hurry() }
         return view?.update() ?? true
     }
 

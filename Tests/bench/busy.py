@@ -1,6 +1,7 @@
 """porttrace as it watches a node that holds many sockets and conntrack entries, far from every limit: its share of a core."""
 
 import os
+import tempfile
 import time
 
 import entries
@@ -18,13 +19,15 @@ def measure(program, socket_count, entry_count):
     with entries.table(entry_count, 4 * entry_count), sockets.namespaces(NAMESPACES) as places:
         with sockets.held(places, socket_count):
             for variant, arguments in VARIANTS.items():
-                with Porttrace(program, *arguments, comm=None) as subject:
+                with tempfile.TemporaryFile() as lines, Porttrace(program, *arguments, comm=None, stdout=lines) as subject:
                     before, began = subject.cpu_ns(), time.monotonic()
                     time.sleep(SECONDS)
                     share = (subject.cpu_ns() - before) / 1e9 / (time.monotonic() - began)
                     resident = subject.resident_kib()
                     subject.stop()
+                    lines.seek(0)
+                    near = lines.read().count(b'"direction":"up"')
                 yield {
                     "part": "busy", "kernel": os.uname().release, "variant": variant, "sockets": socket_count,
-                    "entries": entry_count, "cpu_share": share, "resident_kib": resident,
+                    "entries": entry_count, "cpu_share": share, "resident_kib": resident, "near": near,
                 }  # fmt: skip

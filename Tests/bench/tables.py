@@ -178,7 +178,8 @@ def entries(results):
 def busy(results):
     for result in of(results, "busy"):
         yield [release(result), result["variant"], f"{result['sockets']:,}", f"{result['entries']:,}",
-               f"{result['cpu_share'] * 100:.2f} %", f"{result['resident_kib'] * 1024 / 1e6:.2f} MB"]  # fmt: skip
+               f"{result['cpu_share'] * 100:.2f} %", f"{result['resident_kib'] * 1024 / 1e6:.2f} MB",
+               str(result["near"])]  # fmt: skip
 
 
 def small(results):
@@ -248,7 +249,7 @@ TABLES = (
     ),
     (
         "porttrace on a node that holds much, far from every limit: share of a core, the first looks included",
-        ["kernel", "trace", "sockets", "entries", "CPU", "resident"],
+        ["kernel", "trace", "sockets", "entries", "CPU", "resident", "of others near a limit"],
         busy,
     ),
     ("Small", ["what", "how much"], small),
