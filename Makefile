@@ -58,8 +58,8 @@ test: build
 		Tests/kernel/timewait --count $(NATIVE_CLOSES); \
 		$(SWIFT) build -c release --product census-ports; Tests/kernel/census --count $(NATIVE_SOCKETS); \
 		$(SWIFT) build -c release --product read-tables; Tests/kernel/tables; \
-		Tests/kernel/check; Tests/kernel/top; Tests/kernel/robustness; \
-	else echo 'Tests/kernel/run, conntrack, timewait, census, tables, check, top and robustness: SKIPPED, see above'; fi
+		Tests/kernel/pressure; Tests/kernel/check; Tests/kernel/top; Tests/kernel/robustness; \
+	else echo 'Tests/kernel/run, conntrack, timewait, census, tables, pressure, check, top and robustness: SKIPPED, see above'; fi
 
 ## test-kernels: the same tests inside Debian's kernels, each in a virtual machine
 test-kernels: build

@@ -24,7 +24,7 @@ public enum KernelClock {
     public static func monotonicNow() -> Int64 { now(CLOCK_MONOTONIC) }
 
     /// Nanoseconds of CPU time that the calling thread has used, the kernel's work for it included.
-    static func threadTime() -> Int64 { now(CLOCK_THREAD_CPUTIME_ID) }
+    public static func threadTime() -> Int64 { now(CLOCK_THREAD_CPUTIME_ID) }
 
     private static func now(_ clock: clockid_t) -> Int64 {
         var time = timespec()

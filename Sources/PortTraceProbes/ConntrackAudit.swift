@@ -82,6 +82,8 @@ public final class ConntrackAudit {
 
     /// Nanoseconds for which what is known of addresses is fresh enough.
     public static let freshness: Int64 = 1_000_000_000
+    /// Nanoseconds by which it may be done early, so that who asks each second finds it due each time.
+    private static let slack: Int64 = 100_000_000
     /// Nanoseconds between flushes at least: a packet is claimed within two of them, or by nobody.
     private static let patience: Int64 = 500_000_000
 
@@ -89,7 +91,7 @@ public final class ConntrackAudit {
     ///
     /// - Returns: Whether it was done.
     public func refresh() throws(ProbeError) -> Bool {
-        guard Self.now() - refreshed >= Self.freshness else { return false }
+        guard Self.now() - refreshed >= Self.freshness - Self.slack else { return false }
         try ProbeError.wrapping { () throws(BPFError) in
             try learn()
             try walkAddresses()

@@ -108,7 +108,6 @@ struct Arguments {
         let command = try command(of: words)
         if help { return .help(command) }
         if version { return .version }
-        if options.filter.names(.pressure) { throw UsageError(message: "--kind: 'pressure' is no event so far") }
         switch command {
         case nil, .trace:
             let stream = try output(format) { text throws(OptionError) in try OutputFormat(parsing: text) } ?? .text

@@ -39,12 +39,17 @@ enum Help {
           conntrack_evicted        an entry was evicted to make room
           snat_exhausted           no free source port for a NAT mapping; the packet was dropped
           conntrack_insert_failed  race, chain_too_long, dying or no_memory; the packet was dropped
+          pressure           a resource crossed 80 % or 95 % of its limit, up or down: how full, until when, who holds it
           tcp_state          with --states: a TCP socket's change of state
           lost               samples not delivered, or runs that the kernel skipped
           summary            last line of a run: totals, whether they are exact, what saw them
 
         The first failure of a kind, owner and destination shows at once, the others of an interval as one line with
         their count. The counts of a type add up to exactly the number of failures.
+
+        pressure: ports towards one destination, ports for bind(), conntrack tables, NAT ports, TIME_WAIT sockets. One line a
+        crossing, "down" 5 points below; detail.eta_s is the time until the limit while it rises. A filter for owners lets
+        those through that one of their holders matches, or whose network namespace is the pod's; --dest the destination.
 
         signals: SIGINT, SIGTERM stop cleanly, SIGUSR1 flushes now, SIGHUP reads --names again, without it stops.
         exit status: 0 fine, 1 could not do its work, 2 bad usage.

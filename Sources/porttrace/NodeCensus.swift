@@ -19,11 +19,20 @@ final class NodeCensus: CensusSource {
     private let reader: TableCensusReader
     /// Whether somebody asks for a process: then an owner's are told apart.
     private let tellsProcesses: Bool
+    private let start = UInt64(KernelClock.monotonicNow())
     private var pace = TablePace()
     private var nextPorts: UInt64 = 0
+    /// Of the last look at the ports: when it ended, and its CPU time; nanoseconds.
+    private var portsEnd: UInt64 = 0
+    private var portsCost: UInt64 = 0
     private var isAsked = false
     private(set) var ports: PortCensus?
     private(set) var tables: [TableCensus] = []
+    /// When the last reading of the tables was begun; 0: there was none.
+    private var tablesTime: UInt64 = 0
+    /// Of the looks that ``takeLooks(at:)`` has given last.
+    private var takenPorts: UInt64 = 0
+    private var takenTables: UInt64 = 0
     /// What the last reading of the tables could not see.
     private(set) var notVisible: [NotVisible] = []
     private(set) var counters: [NamespaceCounters] = []
@@ -62,15 +71,54 @@ final class NodeCensus: CensusSource {
         }
     }
 
+    /// Whether the ports can be looked at here.
+    var seesPorts: Bool { session.ports != nil }
+
     /// Looks at what is due, where it is due: ports now, tables on their own thread.
     func refresh() {
         if UInt64(KernelClock.monotonicNow()) + Self.slack >= nextPorts { try? lookAtPorts() }
         askForTables()
     }
 
-    /// The tables that are in use, as full as they are now and held as the last reading has found it.
-    var tableOccupancies: [Occupancy] {
-        guard let used = session.conntrack?.usedTables() else { return tables.map(\.table) }
+    /// The same at the pace that the distance to the limits wants.
+    ///
+    /// - Throws: ``ProbeError`` where the kernel refuses the look at the ports; the tables are asked for all the same.
+    func refresh(by pressure: borrowing Pressure) throws(ProbeError) {
+        askForTables(urgency: pressure.urgency { $0.kind == .snat }, canWait: true)
+        guard seesPorts else { return }
+        let pause = pressure.delay(afterLookCosting: portsCost) { !$0.kind.isOfTables }
+        if UInt64(KernelClock.monotonicNow()) + Self.slack >= portsEnd + pause { try lookAtPorts() }
+    }
+
+    /// What was found since the last call, each sort of look by itself.
+    ///
+    /// - Parameter time: now.
+    func takeLooks(at time: UInt64) -> [CensusLook] {
+        var looks: [CensusLook] = []
+        if let ports, ports.time != takenPorts {
+            takenPorts = ports.time
+            looks.append(CensusLook(.ports, ports.occupancies, at: ports.time))
+        }
+        let isNew = tablesTime != takenTables
+        if session.conntrack == nil {
+            if isNew { looks.append(CensusLook(.tables, tables.map(\.table), at: tablesTime)) }
+        } else if let used = tableOccupancies {
+            looks.append(CensusLook(.tables, used, at: time))
+        }
+        if isNew {
+            takenTables = tablesTime
+            var look = CensusLook(.translations, tables.flatMap(\.translations), at: tablesTime)
+            let used = session.conntrack?.usedTables()?.tables.map(\.namespace) ?? []
+            look.unread = Set(used).subtracting(tables.map(\.namespace))
+            looks.append(look)
+        }
+        return looks
+    }
+
+    /// The tables that are in use, as full as they are now and held as the last reading has found it; nil: how full they are
+    /// now is not known.
+    private var tableOccupancies: [Occupancy]? {
+        guard let used = session.conntrack?.usedTables() else { return nil }
         let limit = session.conntrack?.limit.map { UInt64($0) }
         return used.tables.map { table in
             guard var read = tables.first(where: { $0.namespace == table.namespace })?.table.aged(to: table.entries)
@@ -92,9 +140,11 @@ final class NodeCensus: CensusSource {
     /// - Parameter processes: whether an owner's processes are told apart in any case.
     func lookAtPorts(processes: Bool = false) throws(ProbeError) {
         let begun = UInt64(KernelClock.monotonicNow())
+        let before = KernelClock.threadTime()
         defer {
-            let end = UInt64(KernelClock.monotonicNow())
-            nextPorts = end + max(Self.nearest, (end - begun) * Self.portsShare)
+            portsEnd = UInt64(KernelClock.monotonicNow())
+            portsCost = UInt64(max(0, KernelClock.threadTime() - before))
+            nextPorts = portsEnd + max(Self.nearest, (portsEnd - begun) * Self.portsShare)
         }
         ports = try session.ports?.take(processes: processes || tellsProcesses) { [names] namespace, _ in
             names.names(of: namespace) != nil
@@ -103,16 +153,23 @@ final class NodeCensus: CensusSource {
 
     // MARK: Tables
 
-    /// Has the tables read if that is due; the answer comes later.
-    private func askForTables() {
+    /// Has the tables read if that is due and there is anything to read; the answer comes later.
+    ///
+    /// - Parameters:
+    ///   - urgency: thousandths of its limit that something in them has reached, as far as is known beside their sizes.
+    ///   - canWait: whether nothing that has happened is waiting for the answer.
+    private func askForTables(urgency: UInt64 = 0, canWait: Bool = false) {
         let used = session.conntrack?.usedTables()
+        if let used, used.tables.isEmpty, tables.isEmpty { return }
         let entries = used?.tables.reduce(0) { $0 + $1.entries } ?? 0
         let limit = UInt64(session.conntrack?.limit ?? 0)
         let largest = used?.tables.map(\.entries).max() ?? 0
-        let fullest = limit == 0 ? 0 : largest * 1_000 / limit
-        guard !isAsked, UInt64(KernelClock.monotonicNow()) >= pace.earliest(entries: entries, fullest: fullest) else {
-            return
-        }
+        let fullest = max(urgency, limit == 0 ? 0 : largest * 1_000 / limit)
+        let earliest =
+            canWait && tablesTime == 0
+            ? pace.first(since: start, entries: entries, fullest: fullest)
+            : pace.earliest(entries: entries, fullest: fullest)
+        guard !isAsked, UInt64(KernelClock.monotonicNow()) >= earliest else { return }
         _ = ask(counters: false)
     }
 
@@ -137,6 +194,7 @@ final class NodeCensus: CensusSource {
         isAsked = false
         pace.note(begun: answer.begun, cost: answer.cost, entries: answer.tables.reduce(0) { $0 + $1.table.used })
         tables = answer.tables
+        tablesTime = answer.begun
         let used = session.conntrack?.usedTables()?.tables.map(\.namespace)
         // One that is in no list any more has gone.
         notVisible =
@@ -163,4 +221,41 @@ final class NodeCensus: CensusSource {
 
     /// Milliseconds after which somebody who waits looks whether to stop.
     private static let slice: Int32 = 100
+}
+
+/// What one look at the node has found.
+struct CensusLook {
+    /// What a look finds: resources of sockets, tables, or what is translated in them.
+    enum Sort {
+        case ports
+        case tables
+        case translations
+    }
+
+    let sort: Sort
+    let occupancies: [Occupancy]
+    /// When it was begun: CLOCK_MONOTONIC, nanoseconds.
+    let time: UInt64
+    /// Whose tables are in use and could not be read this time: of their translations nothing is known.
+    var unread: Set<NamespaceIdentity> = []
+
+    init(_ sort: Sort, _ occupancies: [Occupancy], at time: UInt64) {
+        self.sort = sort
+        self.occupancies = occupancies
+        self.time = time
+    }
+
+    /// Whether it would have found a resource.
+    func covers(_ resource: Resource) -> Bool {
+        switch sort {
+        case .ports: !resource.kind.isOfTables
+        case .tables: resource.kind == .conntrack
+        case .translations: resource.kind == .snat && !unread.contains(resource.namespace)
+        }
+    }
+}
+
+extension Resource.Kind {
+    /// Whether it is found in conntrack tables, not among sockets.
+    fileprivate var isOfTables: Bool { self == .conntrack || self == .snat }
 }

@@ -8,9 +8,6 @@ final class NodeTopSource: TopSource {
     let node: TopNode
     private let watch: NodeWatch
     private var reloads = 0
-    /// Of the looks that were taken last.
-    private var portsTime: UInt64 = 0
-    private var tablesTime: UInt64 = 0
 
     init(_ watch: NodeWatch, forTerminal: Bool) {
         self.watch = watch
@@ -34,27 +31,24 @@ final class NodeTopSource: TopSource {
         node.failures(watch.stream.tallies, at: time)
         let census = watch.census
         census.refresh()
-        if let ports = census.ports, ports.time != portsTime {
-            portsTime = ports.time
-            node.look(ports.occupancies, at: ports.time) { !$0.kind.isOfTables }
-            node.facts.sockets = TopSockets(of: ports)
-            if let host = ports.namespaces.first(where: { $0.isHost }) { node.facts.hostNamespace = host.id.inode }
-        }
-        let tables = census.tableOccupancies
-        node.look(tables, at: time) { $0.kind == .conntrack }
-        node.facts.conntrack = tables.isEmpty ? nil : (tables.reduce(0) { $0 + $1.used }, tables[0].limit)
-        if let read = census.tables.map(\.time).max(), read != tablesTime {
-            tablesTime = read
-            node.look(census.tables.flatMap(\.translations), at: read) { $0.kind == .snat }
-            node.destinations = Dictionary(
-                census.tables.map { ($0.namespace, $0.destinations) }, uniquingKeysWith: { first, _ in first })
+        for look in census.takeLooks(at: time) {
+            node.look(look.occupancies, at: look.time, covers: look.covers)
+            switch look.sort {
+            case .ports: takePorts()
+            case .tables:
+                let tables = look.occupancies
+                node.facts.conntrack = tables.isEmpty ? nil : (tables.reduce(0) { $0 + $1.used }, tables[0].limit)
+            case .translations:
+                node.destinations = Dictionary(
+                    census.tables.map { ($0.namespace, $0.destinations) }, uniquingKeysWith: { first, _ in first })
+            }
         }
         node.facts.notVisible =
             (census.ports?.notVisible ?? []) + census.notVisible.map { "\($0.what): \($0.why)" }
     }
-}
-
-extension Resource.Kind {
-    /// Whether it is found in conntrack tables, not among sockets.
-    fileprivate var isOfTables: Bool { self == .conntrack || self == .snat }
+    private func takePorts() {
+        guard let ports = watch.census.ports else { return }
+        node.facts.sockets = TopSockets(of: ports)
+        if let host = ports.namespaces.first(where: { $0.isHost }) { node.facts.hostNamespace = host.id.inode }
+    }
 }

@@ -29,6 +29,7 @@ final class NodeWatch {
     let census: NodeCensus
     private let namesList: NamesList?
     let stream: EventStream
+    private let pressure: NodePressure?
     private var status = StatusLine()
     private var reportedRing: UInt64 = 0
     private var reportedMissed: UInt64 = 0
@@ -67,6 +68,9 @@ final class NodeWatch {
             sources: .init(cgroupPaths: session.cgroupPaths, owners: names, clashes: conntrack, census: census),
             addresses: addresses,
             report: { StandardError.write(line: $0.message) })
+        pressure =
+            format != nil && options.filter.allows(.pressure)
+            ? NodePressure(census, stream, verbose: options.verbose) : nil
         stream.rejected = { [session] in session.reject(cgroup: $0) }
     }
 
@@ -87,6 +91,7 @@ final class NodeWatch {
         while interrupts.stoppedAt == nil, output.state == .open {
             guard wait(view) else { break }
             if try session.conntrack?.refresh() ?? false { stream.forgetDestinations() }
+            pressure?.update()
             try readSamples()
             if interrupts.reloadIsDue {
                 interrupts.reloadIsDue = false
@@ -135,12 +140,13 @@ final class NodeWatch {
         if let view { polled += view.polled }
         let watches = StandardError.isTerminal && options.showsStatus && stream.passed == 0
         if watches { status.show() }
-        let refresh = session.conntrack == nil ? -1 : Int32(ConntrackAudit.freshness / 1_000_000)
+        let isPaced = session.conntrack != nil || pressure != nil
+        let refresh = isPaced ? Int32(ConntrackAudit.freshness / 1_000_000) : -1
         guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else { return true }
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }
-        if polled[answers + 1].revents != 0 { census.takeTables() }
+        if polled[answers + 1].revents != 0, census.takeTables() { pressure?.hurry() }
         return view?.update() ?? true
     }
 

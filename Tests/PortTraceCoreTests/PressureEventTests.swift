@@ -30,7 +30,7 @@ import Testing
             test.takeLines() == [
                 #"{"schema":1,"timestamp":"2026-11-21T14:03:07.000000000Z","node":"node-1","type":"pressure","#
                     + #""detail":{"resource":"# + resource
-                    + #"190,"limit":234},"threshold":0.8,"direction":"up","eta_s":35,"holders":["#
+                    + #"190,"limit":234},"threshold":0.8,"direction":"up","eta_s":35.9,"holders":["#
                     + #"{"cgroup":{"id":1234,"path":"/checkout/worker"},"proc":{"pid":4711,"comm":"nginx"},"#
                     + #""count":133,"share":0.7},{"cgroup":{"id":99},"count":19,"share":0.1,"inferred":true},"#
                     + #"{"unknown":true,"count":38,"share":0.2}]}}"#,
@@ -92,6 +92,18 @@ import Testing
         #expect(test.stream.passed == 0)
         test.stream.finish(SessionFacts(hooks: [], attachedTypes: []), at: 0)
         #expect(test.take().contains(#""undecided":{"pressure":1}"#) == (verdict == "?"))
+    }
+
+    /// What a pod's own network namespace holds is the pod's, whoever is known to hold it.
+    @Test(arguments: [("namespace shop", "+"), ("namespace other", "?"), ("namespace shop pid 4711", "?")])
+    func theNamespaceIsAPods(_ options: String, _ verdict: String) throws {
+        let owners = Owners()
+        owners.namespaces[Resource.table.namespace] = OwnerNames(
+            PodNames(namespace: Array("shop".utf8), pod: Array("checkout-1".utf8)), uid: [])
+        let test = TestStream(.ndjson, filter: try Filter(options), owners: owners)
+        test.stream.pressure(crossing(.high, .up, Occupancy(.table, used: 9, limit: 10, holders: [])), at: 1)
+        #expect(test.takeLines().count == (verdict == "+" ? 1 : 0))
+        #expect(test.stream.undecided == (verdict == "?" ? 1 : 0))
     }
 
     @Test func whatHasNoDestinationIsNotDecided() throws {

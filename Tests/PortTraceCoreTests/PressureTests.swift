@@ -251,8 +251,8 @@ extension PressureCrossing {
 
     @Test(
         arguments: [
-            (0, 1, 15), (100, 1, 15), (400, 1, 15), (500, 1, 5), (740, 1, 5), (750, 1, 1), (1_000, 1, 1),
-            (100, 1_000, 110), (600, 1_000, 50), (900, 1_000, 20),
+            (0, 1, 10), (100, 1, 10), (400, 1, 10), (500, 1, 5), (740, 1, 5), (750, 1, 1), (949, 1, 1), (1_000, 1, 5),
+            (100, 1_000, 400), (600, 1_000, 50), (900, 1_000, 20),
         ] as [(UInt64, UInt64, UInt64)])
     func delays(_ used: UInt64, _ milliseconds: UInt64, _ seconds: UInt64) {
         let watched = Watched()
@@ -260,7 +260,23 @@ extension PressureCrossing {
         #expect(watched.pressure.delay(afterLookCosting: milliseconds * 1_000_000) == seconds * second)
         #expect(watched.pressure.delay(afterLookCosting: .max) > 60 * second)
         // Of another sort of look it says nothing.
-        #expect(watched.pressure.delay(afterLookCosting: 0) { $0.kind == .ports } == 15 * second)
+        #expect(watched.pressure.delay(afterLookCosting: 0) { $0.kind == .ports } == 10 * second)
+    }
+
+    @Test func howUrgentItIs() {
+        let watched = Watched()
+        #expect(watched.pressure.urgency { _ in true } == 0)
+        _ = watched.look(400, at: second)
+        #expect(watched.pressure.urgency { _ in true } == 400)
+        #expect(watched.pressure.urgency { $0.kind == .ports } == 0)
+        // At this rate 80 % is 8 s away.
+        for step in 2...6 { _ = watched.look(400 + 40 * UInt64(step - 1), at: UInt64(step) * second) }
+        #expect(watched.pressure.urgency { _ in true } == 750)
+        _ = watched.look(940, at: 7 * second)
+        #expect(watched.pressure.urgency { _ in true } == 940)
+        // All was told.
+        _ = watched.look(960, at: 8 * second)
+        #expect(watched.pressure.urgency { _ in true } == 500)
     }
 
     @Test func aFastClimbIsLookedAtInTime() {

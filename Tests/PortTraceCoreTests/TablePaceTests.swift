@@ -19,10 +19,12 @@ struct TablePaceTests {
         arguments: [
             // cost in ms, entries then, now, fullest in thousandths, pause in ms
             (500, 500_000, 500_000, 800, 50_000),  // near: 1 % of a core
-            (500, 500_000, 500_000, 749, 250_000),  // far: a fifth
+            (500, 500_000, 500_000, 749, 100_000),  // halfway: half of it
+            (500, 500_000, 500_000, 499, 250_000),  // far: a fifth
             (500, 500_000, 1_000_000, 800, 100_000),  // it will cost twice as much
             (500, 500_000, 100_000, 800, 10_000),
             (1, 10, 20, 900, 1_000),  // never more often than each second
+            (1, 10, 20, 500, 3_000),
             (1, 10, 20, 0, 10_000),
             (60_000, 500_000, 500_000, 100, 900_000),  // nor more seldom than each quarter of an hour
             (60_000, 500_000, 5_000_000, 999, 900_000),
@@ -30,6 +32,17 @@ struct TablePaceTests {
     func pause(cost: UInt64, then: UInt64, now: UInt64, fullest: UInt64, wanted: UInt64) {
         let million: UInt64 = 1_000_000
         #expect(Self.pause(cost: cost * million, then: then, now: now, fullest: fullest) == wanted * million)
+    }
+
+    /// A large table far from its limit: as if it had been dumped at the start.
+    @Test(
+        arguments: [
+            (200_000, 100, 400), (200_000, 500, 0), (25_000, 0, 0), (10_000_000, 0, 900),
+        ] as [(UInt64, UInt64, UInt64)])
+    func theFirst(entries: UInt64, fullest: UInt64, seconds: UInt64) {
+        let start = 5 * Self.second
+        let first = TablePace().first(since: start, entries: entries, fullest: fullest)
+        #expect(first == (seconds == 0 ? 0 : start + seconds * Self.second))
     }
 
     @Test func absurdFiguresEnd() {
@@ -58,12 +71,31 @@ struct NATRangesTests {
 
     @Test func fewOrScatteredPortsAreNone() {
         #expect(Self.ranges(40_000..<40_015).ports(of: Self.source, around: 40_000, 40_014) == nil)
-        let scattered = Self.ranges((40_000..<40_100).filter { $0 != 40_050 })
+        let scattered = Self.ranges((40_000..<40_050).filter { $0 != 40_020 })
         #expect(scattered.ports(of: Self.source, around: 40_000, 40_001) == nil)
+        let wide = Self.ranges(stride(from: 1_024, to: 2_048, by: 3))
+        #expect(wide.ports(of: Self.source, around: 1_024, 1_030) == nil)
+    }
+
+    /// While it is filled for the first time: in any order, two ports at most are missing at its ends.
+    @Test func manyPortsCloseTogetherAreARange() throws {
+        let ranges = NATRanges()
+        // 73 has no divisor in common with 200: all of them, in an order that looks like chance.
+        for step in 0..<200 {
+            let port = 40_000 + UInt16(step * 73 % 200)
+            ranges.note(port, of: Self.source)
+            let limit = ranges.ports(of: Self.source, around: 40_000, 40_000)
+            if step < 99 { #expect(limit == nil) }
+            if step > 101 { #expect((197...200).contains(try #require(limit)), "\(step)") }
+        }
+        #expect(ranges.ports(of: Self.source, around: 40_000, 40_199) == 200)
     }
 
     /// A flow that has kept its own port shows that the range is wider.
     @Test func portsInUseOutsideOfWhatWasChosen() {
+        let many = Self.ranges(40_000..<40_100)
+        #expect(many.ports(of: Self.source, around: 39_998, 40_110) == 113)
+        #expect(many.ports(of: Self.source, around: 1_024, 40_000) == nil)
         let ranges = Self.ranges(40_000..<40_020)
         #expect(ranges.ports(of: Self.source, around: 40_000, 40_020) == nil)
         #expect(ranges.ports(of: Self.source, around: 39_999, 40_019) == nil)

@@ -1,5 +1,6 @@
 """A conntrack table of many entries: how long it takes to add them up, beside `conntrack -L | awk` with the same sums."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -74,38 +75,41 @@ def census(reader, inode):
     return table, lines[-1]
 
 
-def measure(reader, count):
-    """Figures as a dictionary for Tests/bench/tables.py."""
+@contextlib.contextmanager
+def table(count, limit):
+    """A namespace whose table has so many entries, by its name."""
     with LOCK.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        return measure_alone(reader, count)
+        name, former = f"pt-entries-{os.getpid()}", LIMIT.read_text()
+        run("ip", "netns", "add", name)
+        try:
+            run("ip", "netns", "exec", name, "nft", "-f", "-", input=RULES)
+            LIMIT.write_text(str(max(int(former), limit)))
+            text = "".join(load(count))
+            run("ip", "netns", "exec", name, "conntrack", "--load-file", "/proc/self/fd/0", input=text)
+            yield name
+        finally:
+            LIMIT.write_text(former)
+            run("ip", "netns", "delete", name)
 
 
-def measure_alone(reader, count):
-    name, former = f"pt-entries-{os.getpid()}", LIMIT.read_text()
-    run("ip", "netns", "add", name)
-    try:
-        run("ip", "netns", "exec", name, "nft", "-f", "-", input=RULES)
-        LIMIT.write_text(str(max(int(former), count + 100_000)))
-        text = "".join(load(count))
-        run("ip", "netns", "exec", name, "conntrack", "--load-file", "/proc/self/fd/0", input=text)
+def measure(reader, count):
+    """Figures as a dictionary for Tests/bench/tables.py."""
+    with table(count, count + 100_000) as name:
         inode = pathlib.Path("/run/netns", name).stat().st_ino
         listed = f"ip netns exec {name} conntrack -L 2>/dev/null | awk '{SUMS}'"
         ours, theirs = [], []
         for _ in range(ROUNDS):
-            (table, costs), *_ = timed(lambda: census(reader, inode))
+            (found, costs), *_ = timed(lambda: census(reader, inode))
             sums, seconds, cpu = timed(lambda: run("sh", "-c", listed))
-            wanted = [table["used"], table["assured"], table["unreplied"]]
+            wanted = [found["used"], found["assured"], found["unreplied"]]
             if list(map(int, re.findall(r"\d+", sums))) != wanted:
                 raise SubjectError(f"conntrack -L: {sums.strip()}, read-tables: {wanted}")
             ours.append((costs["cost_ns"] / 1e9, costs["resident_kib"]))
             theirs.append((cpu, seconds))
         return {
-            "part": "entries", "kernel": os.uname().release, "entries": table["used"],
+            "part": "entries", "kernel": os.uname().release, "entries": found["used"],
             "cpu_s": sorted(cpu for cpu, _ in ours)[ROUNDS // 2], "resident_kib": max(size for _, size in ours),
             "listed_cpu_s": sorted(cpu for cpu, _ in theirs)[ROUNDS // 2],
             "listed_s": sorted(seconds for _, seconds in theirs)[ROUNDS // 2],
         }  # fmt: skip
-    finally:
-        LIMIT.write_text(former)
-        run("ip", "netns", "delete", name)

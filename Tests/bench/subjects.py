@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import queue
 import re
 import signal
@@ -82,9 +83,9 @@ class Subject:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def cpu_ns(self):
-        """Time of its one thread on a CPU: utime and stime, as exact as the scheduler has them."""
-        with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as file:
-            return int(file.read().split()[0])
+        """Time of its threads on a CPU: utime and stime, as exact as the scheduler has them."""
+        threads = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(file.read_text(encoding="ascii").split()[0]) for file in threads)
 
     def text(self):
         return " ".join(" ".join(self.said).split())[:300]
@@ -147,7 +148,7 @@ def counted_in(path):
             event = json.loads(line)
             if event["type"] == "summary":
                 summary = event["detail"]
-            elif event["type"] != "lost":
+            elif event["type"] not in ("lost", "pressure"):
                 total += event["count"]
     if summary is None:
         raise SubjectError("porttrace wrote no summary")

@@ -175,6 +175,13 @@ def entries(results):
                ratio(result["listed_cpu_s"], result["cpu_s"]), f"{result['resident_kib'] * 1024 / 1e6:.2f} MB"]  # fmt: skip
 
 
+def busy(results):
+    for result in of(results, "busy"):
+        yield [release(result), result["variant"], f"{result['sockets']:,}", f"{result['entries']:,}",
+               f"{result['cpu_share'] * 100:.2f} %", f"{result['resident_kib'] * 1024 / 1e6:.2f} MB",
+               str(result["near"])]  # fmt: skip
+
+
 def small(results):
     for result in of(results, "size"):
         yield ["binary, static and stripped", f"{result['bytes'] / 1e6:.2f} MB"]
@@ -239,6 +246,11 @@ TABLES = (
         "The census of ports, ms, beside ss -Htan in each namespace (medians, native)",
         ["kernel", "sockets", "namespaces", "census", "its CPU", "ss", "ss to it", "without sockets", "resident, MB"],
         ports,
+    ),
+    (
+        "porttrace on a node that holds much, far from every limit: share of a core, the first looks included",
+        ["kernel", "trace", "sockets", "entries", "CPU", "resident", "of others near a limit"],
+        busy,
     ),
     ("Small", ["what", "how much"], small),
 )

@@ -1,10 +1,11 @@
 /// From which ports source NAT chooses, as far as entries show it. The kernel keeps the rule's range in no entry.
 ///
 /// A port that differs from the flow's own was chosen. Where the chosen ports of one NAT address, towards all destinations
-/// and over all dumps, leave none out between the lowest and the highest, and they are sixteen or more, they are the range:
-/// ports chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie
-/// side by side by chance. Wrong for a time where the first or last port of a range is the only one not chosen yet, and
-/// where rules give one address two ranges that touch.
+/// and over all dumps, leave none out between the lowest and the highest, and they are sixteen or more, they are the range;
+/// also where they are sixty-four or more and leave out less than half, as while a range is filled for the first time: ports
+/// chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie so close
+/// together by chance. Too small by one or two ports, seldom more, as long as the first or last ports of a range were not
+/// chosen yet; wrong where rules give one address two ranges that touch.
 public final class NATRanges {
     /// What a rule gives one range to.
     struct Source: Hashable {
@@ -16,6 +17,8 @@ public final class NATRanges {
 
     /// The fewest ports that make a range.
     static let fewest = 16
+    /// The fewest that make one although they leave some out.
+    static let fewestApart = 64
     /// Addresses and protocols: 8 KB each.
     private static let most = 32
 
@@ -56,13 +59,16 @@ public final class NATRanges {
         return index
     }
 
-    /// How many ports the range has; nil where it is not known, or ports in use lie outside of what has been chosen.
+    /// How many ports the range has; nil where it is not known.
+    ///
+    /// - Parameters:
+    ///   - low: The lowest port in use, `high` the highest: a flow that has kept its own port may have one that was not chosen.
     func ports(of source: Source, around low: UInt16, _ high: UInt16) -> UInt64? {
         guard let index = sources[source] else { return nil }
         let chosen = chosen[index]
-        guard chosen.count >= Self.fewest, chosen.count == Int(chosen.high) - Int(chosen.low) + 1,
-            low >= chosen.low, high <= chosen.high
-        else { return nil }
-        return UInt64(chosen.count)
+        guard chosen.count >= Self.fewest else { return nil }
+        let span = Int(max(high, chosen.high)) - Int(min(low, chosen.low)) + 1
+        let isRange = chosen.count >= Self.fewestApart ? chosen.count * 2 > span : chosen.count == span
+        return isRange ? UInt64(span) : nil
     }
 }

@@ -106,13 +106,16 @@ public struct Pressure: Sendable {
     }
 
     /// The nearest of those that a look covers: its share of the limit, and nanoseconds until it crosses the next
-    /// threshold or its limit (nil: it is not rising); nil: none is followed.
+    /// threshold or its limit (nil: it is not rising); nil: none is followed. One that is above all thresholds counts as
+    /// half full: there is nothing left to warn of.
     func nearest(where covers: (Resource) -> Bool) -> (share: Double, crossing: UInt64?)? {
         var share: Double?
         var crossing: UInt64?
         for (resource, state) in followed where covers(resource) {
             guard let own = state.occupancy.share, let limit = state.occupancy.limit else { continue }
-            share = max(share ?? 0, own)
+            let isToldAll = state.states.allSatisfy { $0.isAbove }
+            share = max(share ?? 0, isToldAll ? 0.5 : own)
+            if isToldAll { continue }
             let next = PressureThreshold.allCases.first { !state.occupancy.reaches($0.level) }?.level ?? 1_000
             guard let eta = state.trend.eta(to: limit / 1_000 * next + limit % 1_000 * next / 1_000) else { continue }
             crossing = min(crossing ?? .max, eta)

@@ -34,6 +34,19 @@ public struct Resource: Hashable, Sendable {
     }
 }
 
+extension Resource.Kind {
+    /// The types of the events that are about it: what happens for want of it, and before.
+    var types: [EventType] {
+        switch self {
+        case .ports: [.connectExhausted, .connectConflict, .pressure]
+        case .bindPorts: [.bindExhausted, .pressure]
+        case .conntrack: [.conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .pressure]
+        case .snat: [.snatExhausted, .pressure]
+        case .timeWait: [.timeWaitOverflow, .pressure]
+        }
+    }
+}
+
 /// How far a resource is used, and by whom.
 public struct Occupancy: Equatable, Sendable {
     public var resource: Resource

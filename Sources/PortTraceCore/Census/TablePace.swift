@@ -1,10 +1,13 @@
 /// How often conntrack tables are dumped: as their cost allows, the more often the nearer one is to its limit.
 public struct TablePace: Sendable {
-    /// The share of one core that dumps take at most: 1 % near the limit, a fifth of it when far.
+    /// The share of one core that dumps take at most: 1 % near the limit, half of it from half of the limit on, a fifth when
+    /// far.
     private static let nearShare: UInt64 = 100
+    private static let halfShare: UInt64 = 200
     private static let farShare: UInt64 = 500
-    /// Nanoseconds between dumps at least, near and far, and at most.
+    /// Nanoseconds between dumps at least, near, from half on and far, and at most.
     private static let nearest: UInt64 = 1_000_000_000
+    private static let halfway: UInt64 = 3_000_000_000
     private static let farthest: UInt64 = 10_000_000_000
     private static let longest: UInt64 = 900_000_000_000
 
@@ -23,6 +26,19 @@ public struct TablePace: Sendable {
         last = (begun, cost, entries)
     }
 
+    /// When the first dump may begin where nobody waits for it, as ``earliest(entries:fullest:)`` else: a large table that is
+    /// far from its limit is not read at once, but as if that had been done at the start.
+    ///
+    /// - Parameter start: CLOCK_MONOTONIC, nanoseconds.
+    public func first(since start: UInt64, entries: UInt64, fullest: UInt64) -> UInt64 {
+        guard fullest < 500, entries > Self.fewEntries else { return 0 }
+        return start + min(entries * Self.guessedCost * Self.farShare, Self.longest)
+    }
+
+    /// Entries that are read within some 0.1 s, and nanoseconds for one.
+    private static let fewEntries: UInt64 = 25_000
+    private static let guessedCost: UInt64 = 4_000
+
     /// When the next dump may begin at the earliest: CLOCK_MONOTONIC, nanoseconds; 0: at once, there was none.
     ///
     /// - Parameters:
@@ -34,9 +50,12 @@ public struct TablePace: Sendable {
         let growth = max(entries, 1_000) * 1_000 / max(last.entries, 1_000)
         let (product, isTooMuch) = last.cost.multipliedReportingOverflow(by: growth)
         let cost = isTooMuch ? Self.longest : product / 1_000
-        let isNear = fullest >= 750
-        let wanted = min(cost, Self.longest) * (isNear ? Self.nearShare : Self.farShare)
-        let pause = min(max(wanted, isNear ? Self.nearest : Self.farthest), Self.longest)
-        return last.begun + pause
+        let (least, share) =
+            switch fullest {
+            case 750...: (Self.nearest, Self.nearShare)
+            case 500..<750: (Self.halfway, Self.halfShare)
+            default: (Self.farthest, Self.farShare)
+            }
+        return last.begun + min(max(min(cost, Self.longest) * share, least), Self.longest)
     }
 }

@@ -197,8 +197,9 @@ extension Filter {
         owner.and(evaluate(holder.owner.process)).and(evaluate(resource.destination))
     }
 
-    /// What all options say of a resource: those about owners must all match one of its holders, `--dest` its
-    /// destination. Where part of it is nobody's, as far as is known, that may be whose was asked for.
+    /// What all options say of a resource: those about owners must all match one of its holders, or the pod that its
+    /// namespace is, `--dest` its destination. Where part of it is nobody's, as far as is known, that may be whose was asked
+    /// for.
     ///
     /// - Parameters:
     ///   - of: the types of events that it is about: any of them.
@@ -210,6 +211,8 @@ extension Filter {
         guard asksForOwners, destination != .reject else { return destination }
         let held = occupancy.holders.reduce(0) { $0 + $1.count }
         var verdict = held < occupancy.used || occupancy.holders.isEmpty ? Verdict.undecided : .reject
+        let home = Holder(HolderOwner(namespace: occupancy.resource.namespace), count: 0)
+        if evaluate(home, of: occupancy.resource, owner: owner(home.owner)) == .pass { verdict = .pass }
         for holder in occupancy.holders where verdict != .pass {
             verdict = verdict.or(evaluate(holder, of: occupancy.resource, owner: owner(holder.owner)))
         }

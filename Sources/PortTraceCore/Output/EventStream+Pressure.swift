@@ -23,8 +23,11 @@ extension EventStream {
     }
 }
 
-/// What was told to be above a threshold. Bounded by what ``Pressure`` follows.
+/// What was told to be above a threshold.
 struct RaisedPressure {
+    /// As many as ``Pressure`` follows, with all their thresholds; those that it had to forget do not come down.
+    private static let most = 4_096
+
     private struct Key: Hashable {
         var resource: Resource
         var threshold: PressureThreshold
@@ -33,6 +36,7 @@ struct RaisedPressure {
     private var keys: Set<Key> = []
 
     mutating func insert(_ crossing: PressureCrossing) {
+        if keys.count >= Self.most { keys.removeAll() }
         keys.insert(Key(resource: crossing.occupancy.resource, threshold: crossing.threshold))
     }
 

@@ -22,7 +22,7 @@ extension NDJSONLines {
         output.append(byte: UInt8(ascii: "\""))
         if let eta = crossing.eta {
             output.append(",\"eta_s\":")
-            output.append(decimal: eta / 1_000_000_000)
+            output.append(tenths: Double(eta) / 1e9)
         }
         output.append(",\"holders\":")
         output.append(holders: occupancy.holders, of: occupancy.used, most: Self.mostHolders, owners: &names.owners)

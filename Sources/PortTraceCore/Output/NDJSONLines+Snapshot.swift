@@ -32,13 +32,13 @@ extension TopNode {
             destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0).json)
         if let rate = row.rate {
             output.append(",\"rate_per_s\":")
-            output.append(rate)
+            output.append(tenths: rate)
         }
         output.append(",\"failures_per_s\":")
-        output.append(row.failuresPerSecond)
+        output.append(tenths: row.failuresPerSecond)
         if let eta = row.eta {
             output.append(",\"eta_s\":")
-            output.append(decimal: eta / 1_000_000_000)
+            output.append(tenths: Double(eta) / 1e9)
         }
         if row.isMeasured {
             output.append(",\"holders\":")
@@ -46,17 +46,5 @@ extension TopNode {
                 holders: occupancy.holders, of: occupancy.used, most: Self.mostHolders, owners: &names.owners)
         }
         output.append(byte: UInt8(ascii: "}"))
-    }
-}
-
-extension OutputBuffer {
-    /// A number with a decimal at most.
-    fileprivate mutating func append(_ number: Double) {
-        let tenths = UInt64((min(abs(number), 1e15) * 10).rounded())
-        if number < 0, tenths > 0 { append(byte: UInt8(ascii: "-")) }
-        append(decimal: tenths / 10)
-        guard tenths % 10 > 0 else { return }
-        append(byte: UInt8(ascii: "."))
-        append(decimal: tenths % 10)
     }
 }

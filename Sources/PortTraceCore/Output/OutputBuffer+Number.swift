@@ -9,6 +9,16 @@ extension OutputBuffer {
         }
     }
 
+    /// A number with a decimal at most.
+    mutating func append(tenths number: Double) {
+        let tenths = UInt64((min(abs(number), 1e15) * 10).rounded())
+        if number < 0, tenths > 0 { append(byte: UInt8(ascii: "-")) }
+        append(decimal: tenths / 10)
+        guard tenths % 10 > 0 else { return }
+        append(byte: UInt8(ascii: "."))
+        append(decimal: tenths % 10)
+    }
+
     /// A whole number in exactly so many decimal digits, zeros in front.
     ///
     /// - Precondition: it has no more digits.

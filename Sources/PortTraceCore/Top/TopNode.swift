@@ -79,11 +79,6 @@ public final class TopNode {
         _ = pressure.look(found, at: time, covers: covers)
     }
 
-    /// How long to wait after a look before the next one of its sort, see ``Pressure/delay(afterLookCosting:covers:)``.
-    public func delay(afterLookCosting cost: UInt64, covers: (Resource) -> Bool) -> UInt64 {
-        pressure.delay(afterLookCosting: cost, covers: covers)
-    }
-
     /// Takes the failures since the start, all of them: ``EventStream/tallies``.
     ///
     /// - Parameter time: CLOCK_MONOTONIC, nanoseconds.
@@ -194,18 +189,5 @@ extension TopRow {
         failures = count
         failuresPerSecond = perSecond
         self.isFailing = isFailing
-    }
-}
-
-extension Resource.Kind {
-    /// The types of the events that are about it.
-    fileprivate var types: [EventType] {
-        switch self {
-        case .ports: [.connectExhausted, .connectConflict, .pressure]
-        case .bindPorts: [.bindExhausted, .pressure]
-        case .conntrack: [.conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .pressure]
-        case .snat: [.snatExhausted, .pressure]
-        case .timeWait: [.timeWaitOverflow, .pressure]
-        }
     }
 }

@@ -79,6 +79,24 @@ FAILURE = {
     },
 }
 COMMON = {name: FAILURE[name] for name in ("schema", "timestamp", "node", "type")}
+RESOURCE = {
+    "kind": one_of("ports", "bind_ports", "conntrack", "snat", "time_wait"),
+    "netns_id": POSITIVE,
+    "proto": TEXT,
+    "src": ENDPOINT,
+    "dst": FAILURE["dst"],
+    "used": UNSIGNED,
+    "limit": POSITIVE,
+}
+PRESSURE = COMMON | {
+    "detail": {
+        "resource": RESOURCE,
+        "threshold": ("0.8 or 0.95", lambda value: value in (0.8, 0.95)),
+        "direction": one_of("up", "down"),
+        "eta_s": ("a number from 0", lambda value: type(value) in (int, float) and value >= 0),
+        "holders": [HOLDER],
+    }
+}
 LOST = COMMON | {"count": POSITIVE, "detail": {"where": one_of("ring", "missed_runs")}}
 SUMMARY = COMMON | {
     "detail": {
@@ -95,6 +113,7 @@ SUMMARY = COMMON | {
 NEEDED = {
     "lost": (*COMMON, "count", "detail"),
     "summary": (*COMMON, "detail"),
+    "pressure": (*COMMON, "detail"),
     "": ("schema", "timestamp", "type", "count"),
 }
 
@@ -102,9 +121,26 @@ NEEDED = {
 def breaches(event):
     """What of a line the contract does not have."""
     kind = event.get("type")
-    shape = {"lost": LOST, "summary": SUMMARY}.get(kind, FAILURE)
+    shape = {"lost": LOST, "summary": SUMMARY, "pressure": PRESSURE}.get(kind, FAILURE)
     yield from (f"no {name}" for name in NEEDED.get(kind, NEEDED[""]) if name not in event)
     yield from differences(event, shape, "")
+    if kind == "pressure":
+        yield from crossing_breaches(event.get("detail", {}))
+
+
+def crossing_breaches(detail):
+    yield from (f"no detail.{name}" for name in PRESSURE["detail"] if name not in detail and name != "eta_s")
+    resource, up = detail.get("resource", {}), detail.get("direction") == "up"
+    yield from (f"no {name} of its resource" for name in ("kind", "netns_id", "used", "limit") if name not in resource)
+    share = resource.get("used", 0) / resource.get("limit", 1)
+    # The way down is told 5 points below.
+    if up != (share >= detail.get("threshold", 0) - (0 if up else 0.05) - 1e-9):
+        yield f"{detail.get('direction')} at {share:.1%} of the limit, threshold {detail.get('threshold')}"
+    if "eta_s" in detail and not up:
+        yield "eta_s on the way down"
+    # More is possible: a look takes a moment, in which some change hands.
+    if sum(holder.get("count", 0) for holder in detail.get("holders", [])) < resource.get("used", 0):
+        yield "the holders hold less than is used"
 
 
 def differences(value, shape, where):

@@ -81,8 +81,11 @@ def parse_tiers(text):
     return tiers
 
 
-def parse_lines(output):
-    """Every line as an object; raises where one is no JSON, not whole, or not within the contract."""
+def parse_lines(output, with_pressure=False):
+    """Every line as an object; raises where one is no JSON, not whole, or not within the contract.
+
+    Lines of `pressure` are left out unless they are asked for: they tell of all that is near a limit on the machine, by
+    whom ever."""
     if output and not output.endswith(b"\n"):
         raise TracerError(f"the last line is not whole: {output[-80:]!r}")
     events = []
@@ -93,4 +96,4 @@ def parse_lines(output):
             raise TracerError(f"line {number} is no JSON ({error}): {line[:200]!r}") from None
         for breach in breaches(events[-1]):
             raise TracerError(f"line {number}: {breach}")
-    return events
+    return [event for event in events if with_pressure or event["type"] != "pressure"]

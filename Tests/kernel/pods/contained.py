@@ -67,7 +67,7 @@ def sums(events):
     """What was said of whom, however many lines it took."""
     found = collections.Counter()
     for event in events:
-        if event["type"] not in ("lost", "summary"):
+        if event["type"] not in ("lost", "pressure", "summary"):
             path = event.get("cgroup", {}).get("path")
             found[json.dumps([*(event.get(name) for name in SAME), path], sort_keys=True)] += event["count"]
     return found

@@ -160,7 +160,7 @@ def closed_pipe(lab):
     os.close(reading)
     lab.fail(1000, 500)
     line, _ = head.communicate(timeout=120)
-    equal(len(parse_lines(line)), 1, "lines that head had")
+    equal(len(parse_lines(line, with_pressure=True)), 1, "lines that head had")
     equal(trace.wait(), 0, "exit status")
     equal(trace.message_lines(), [], "words on standard error")
 

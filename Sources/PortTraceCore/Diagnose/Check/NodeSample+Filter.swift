@@ -10,7 +10,7 @@ extension NodeSample {
         let failures = failures
         func concerns(_ occupancy: Occupancy, orMay: Bool = false) -> Bool {
             if failures.contains(where: { NodeView.fits(occupancy.resource, $0.resource) }) { return true }
-            guard occupancy.resource.kind.failures.contains(where: { filter.allows($0) }) else { return false }
+            guard occupancy.resource.kind.types.contains(where: { filter.allows($0) }) else { return false }
             return (orMay && occupancy.holders.isEmpty)
                 || occupancy.holders.contains { holder in
                     let owner = cache.entry(for: holder.owner.key).verdict
@@ -20,7 +20,7 @@ extension NodeSample {
         }
         // Who holds entries is known by their addresses alone, and the node's own table is everybody's.
         func concerns(_ table: TableCensus) -> Bool {
-            let isAskedFor = table.table.resource.kind.failures.contains { filter.allows($0) }
+            let isAskedFor = table.table.resource.kind.types.contains { filter.allows($0) }
             return (table.isHost && isAskedFor) || !table.translations.isEmpty || concerns(table.table, orMay: true)
         }
         ports?.occupancies.removeAll { !concerns($0) }
@@ -35,18 +35,5 @@ extension NodeSample {
         tablesBefore.removeAll { !concerns($0) }
         // What they count beyond the failures that have passed may be anybody's.
         for index in counters.indices { counters[index].moved = NamespaceCounters.Values() }
-    }
-}
-
-extension Resource.Kind {
-    /// What happens for want of it.
-    fileprivate var failures: [EventType] {
-        switch self {
-        case .ports: [.connectExhausted, .connectConflict]
-        case .bindPorts: [.bindExhausted]
-        case .conntrack: [.conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed]
-        case .snat: [.snatExhausted]
-        case .timeWait: [.timeWaitOverflow]
-        }
     }
 }

@@ -1,0 +1,165 @@
+"""What fills at a steady rate, stands near its limit, or swings around it."""
+
+import os
+import time
+
+from robust.lab import case, check
+from track.lab import OUTER4
+
+from .lab import Judge
+
+ALL = ["0.8up", "0.95up", "0.95down", "0.8down"]
+PORTS = 1000  # of the namespaces that fill
+ENTRIES = 1000  # nf_conntrack_max meanwhile
+NAT = (41000, 41199)
+TABLE = [f"198.51.100.{number}" for number in range(10, 20)]
+WAITS = 500  # tcp_max_tw_buckets
+RULES = """table ip ranges {{ chain post {{ type nat hook postrouting priority 100;
+oifname out udp dport 6000 masquerade to :{}-{}
+}}
+}}
+"""
+SILENCE = """table inet silence { chain in { type filter hook prerouting priority -300;
+ip daddr 198.51.100.0/24 drop
+}
+}
+"""
+
+
+def conntrack(net, *arguments):
+    net.run("conntrack", "-D", "-p", "udp", *arguments)
+
+
+def held_by(judge, climber, lines, what):
+    """On the way up those who hold it are told: as many as are used, by whom."""
+    for line in (line for line in lines if line.short.endswith("up")):
+        judge.equal([holder.get("cgroup", {}).get("path") for holder in line.holders], [climber.path], f"{what}: holders")
+        # TIME_WAIT is counted by the kernel a moment before its holders are.
+        used, held = line.resource["used"], sum(holder["count"] for holder in line.holders)
+        judge.equal(used <= held <= used * 1.02, True, f"{what} {line.short}: {used} used, {held} held")
+
+
+@case
+def climb(lab):
+    """A steady climb to the limit of five resources at once, and the way down; beside them a saw-tooth."""
+    seconds = lab.options.seconds
+    ports, table, waits = lab.space("ports"), lab.space("table"), lab.space("waits", 20000, 39999)
+    teeth = lab.space("teeth", 40000, 40099)
+    waits.sysctl("net/ipv4/tcp_tw_reuse", 0)
+    waits.sysctl("net/ipv4/tcp_max_tw_buckets", WAITS)
+    lab.build("p1")
+    lab.track()
+    lab.track("table", chains=("output",))
+    node = lab.nets["node"]
+    node.nft(RULES.format(*NAT))
+    lab.nets["outside"].nft(SILENCE)
+    lab.set_limit(ENTRIES)
+    pod = lab.climber(lab.pods["p1"].net)
+    climbers = {kind: lab.climber(net) for kind, net in (("ports", ports), ("table", table), ("waits", waits), ("teeth", teeth))}
+    climbers["teeth"].do("connect", "198.51.100.1", 9, 70, 0)
+    watch = lab.watch("--kind", "pressure")
+    climbers["ports"].begin("connect", "198.51.100.1", 9, PORTS, seconds)
+    climbers["table"].begin("send", TABLE, ENTRIES, seconds)
+    climbers["waits"].begin("wait", 9000, WAITS, seconds)
+    pod.begin("sources", "198.51.100.10", 6000, 20000, NAT[1] - NAT[0] + 1, seconds)
+    climbers["teeth"].begin("saw", "198.51.100.1", 9, seconds // 4, 4, 20, 1)
+    ended = {kind: climbers[kind].done() for kind in ("ports", "table", "waits")} | {"nat": pod.done()}
+    climbers["teeth"].done()
+    full = {"table": table.entry_count(), "nat": node.entry_count()}
+    lab.note(f"the slowest lagged {max(answer['lag'] for answer in ended.values()):.2f} s behind")
+    time.sleep(2)
+    # Down to half, in steps that no threshold lies between.
+    climbers["ports"].begin("release", "198.51.100.1", PORTS // 2, seconds / 5)
+    waits.sysctl("net/ipv4/tcp_max_tw_buckets", 10 * WAITS)
+    for number, address in enumerate(TABLE[:5]):
+        conntrack(table, "-d", address)
+        for port in range(20000 + 20 * number, 20020 + 20 * number):
+            conntrack(node, "--orig-port-src", str(port))
+        time.sleep(seconds / 25)
+    climbers["ports"].done()
+    time.sleep(7 if lab.native else 20)
+    judge = Judge(lab)
+    found = lab.crossings(watch)
+    check(full["table"] >= ENTRIES * 0.99, f"the table has {full['table']} entries only")
+    for key, end in (
+        (("ports", "ports", 9), "ports"),
+        (("ports", "bind_ports", 0), "ports"),
+        (("table", "conntrack", 0), "table"),
+        (("waits", "time_wait", 0), "waits"),
+        (("node", "snat", 6000), "nat"),
+    ):
+        lines = found.pop(key, [])
+        judge.told(lines, ALL, f"{key[0]} {key[1]}")
+        judge.eta(lines, ended[end]["ended"], f"{key[0]} {key[1]}", lab.options.floor)
+        if key[0] in ("ports", "waits"):
+            held_by(judge, climbers[key[0]], lines, key[1])
+        for line in lines if key[1] == "snat" else []:
+            judge.equal(line.resource["src"]["addr"], OUTER4, "the NAT's address")
+            judge.equal(abs(line.resource["limit"] - 200) <= 4, True, f"range of 200 ports: {line.resource['limit']}")
+    for kind in ("ports", "bind_ports"):
+        told = [line.short for line in found.pop(("teeth", kind, 9 if kind == "ports" else 0), [])]
+        lab.note(f"a saw-tooth of {seconds // 4} teeth, {kind}: {' '.join(told)}")
+        judge.equal(told[:1], ["0.8up"], "the first tooth")
+        judge.equal(len(told) <= 5, True, f"{len(told)} lines of a saw-tooth, a few")
+    judge.equal({key: [line.short for line in lines] for key, lines in found.items()}, {}, "of other resources")
+    return judge
+
+
+@case
+def at_start(lab):
+    """What is above a threshold before porttrace begins, and who asks for it."""
+    one, other = lab.space("one", 40000, 40099), lab.space("other", 40000, 40099)
+    climbers = [lab.climber(net) for net in (one, other)]
+    climbers[0].do("connect", "198.51.100.1", 9, 97, 0)
+    climbers[1].do("connect", "198.51.100.1", 10, 85, 0)
+    high, critical = ["0.8up"], ["0.8up", "0.95up"]
+    first = {("one", "ports", 9): critical, ("one", "bind_ports", 0): critical}
+    second = {("other", "ports", 10): high, ("other", "bind_ports", 0): high}
+    asked = (
+        ((), first | second),
+        (("--kind", "connect_exhausted"), {}),
+        (("--dest", "198.51.100.1:9"), {("one", "ports", 9): critical}),
+        (("--dest", "198.51.100.0/24"), {("one", "ports", 9): critical, ("other", "ports", 10): high}),
+        (("--cgroup", climbers[1].path), second),
+        (("--cgroup", climbers[1].path, "--dest", ":9"), {}),
+        (("--pid", str(os.getpid())), {}),
+    )
+    watches = [lab.watch(*options) for options, _ in asked]
+    text = lab.watch("--cgroup", climbers[1].path, output="text")
+    time.sleep(3 if lab.native else 20)
+    judge = Judge(lab)
+    for (options, wanted), watch in zip(asked, watches):
+        found = lab.crossings(watch)
+        words = " ".join(options) or "no filter"
+        for key in {*wanted, *found}:
+            judge.told(found[key], wanted.get(key, []), f"{words}: {key[0]} {key[1]}")
+            judge.equal([line.eta for line in found[key] if line.eta is not None], [], f"{words}: eta of a first look")
+    lines = [line for line in text.stop().decode().splitlines() if "  pressure  " in line]
+    judge.equal(len(lines), 2, f"lines of text {lines}")
+    judge.equal(all("85 of 100 used, above 80 %" in line for line in lines), True, "its words")
+    return judge
+
+
+@case
+def many(lab):
+    """10,000 destinations: lines for the few that are near, in bounded memory."""
+    net = lab.space("crowd", 40000, 40099)
+    net.ip("route add 198.18.0.0/15 dev lo")
+    watch = lab.watch("--kind", "pressure")
+    time.sleep(3)
+    before = watch.memory("RssAnon")
+    climber = lab.climber(net)
+    climber.do("spread", "198.18", lab.options.resources, 80)
+    for number in range(5):
+        climber.do("connect", "198.51.100.1", 1 + number, 85, 0)
+    time.sleep(12 if lab.native else 60)
+    after = watch.memory("RssAnon")
+    judge = Judge(lab)
+    found = lab.crossings(watch)
+    for number in range(5):
+        judge.told(found.pop(("crowd", "ports", 1 + number), []), ["0.8up"], f"destination {number}")
+    judge.told(found.pop(("crowd", "bind_ports", 0), []), ["0.8up", "0.95up"], "all ports together")
+    judge.equal(len(found), 0, f"lines of others: {[key for key in found][:5]}")
+    lab.note(f"{lab.options.resources} resources: {before} KiB before, {after} KiB with them")
+    judge.equal(after < 16 << 10, True, f"{after} KiB of memory, bounded")
+    return judge
