@@ -6,8 +6,12 @@ import PortTraceProbes
 /// The warnings before a failure: has the census refreshed as the distance to the limits wants it, and hands to the stream
 /// what has crossed a threshold.
 final class NodePressure {
-    /// Nanoseconds between two looks at least: a little less than a second, so that who comes each second looks each time.
+    /// Nanoseconds between two looks at least, near a limit and far from all: a little less than whole seconds, so that who
+    /// comes each second looks each time.
     private static let period: UInt64 = 900_000_000
+    private static let quietPeriod: UInt64 = 4_900_000_000
+    /// Thousandths of a limit from which on it is near.
+    private static let near: UInt64 = 500
 
     private let census: NodeCensus
     private let stream: EventStream
@@ -27,7 +31,6 @@ final class NodePressure {
     func update() {
         let now = UInt64(KernelClock.monotonicNow())
         guard now >= next else { return }
-        next = now + Self.period
         do throws(ProbeError) {
             try census.refresh(by: pressure)
             if !census.seesPorts { complain("the kernel refuses the programs that look at them") }
@@ -40,8 +43,10 @@ final class NodePressure {
                 stream.pressure(crossing, at: look.time)
             }
         }
-        // The code that a look takes is 1.5 MB; it comes back from the page cache for the next one.
-        if looks.contains(where: { $0.sort != .tables }) { linux_release_code() }
+        let isQuiet = pressure.urgency { _ in true } < Self.near
+        next = now + (isQuiet ? Self.quietPeriod : Self.period)
+        // The code that looks take is 1.5 MB; it comes back from the page cache for the next ones.
+        if isQuiet || looks.contains(where: { $0.sort != .tables }) { linux_release_code() }
     }
 
     /// Lets the next ``update()`` take what has come, whenever that is.

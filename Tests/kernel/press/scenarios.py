@@ -89,6 +89,10 @@ def climb(lab):
         (("node", "snat", 6000), "nat"),
     ):
         lines = found.pop(key, [])
+        if key[1] == "snat" and not lab.native:
+            # Where a dump takes twenty times as long its pace does not keep up with so short a climb.
+            lab.note(f"a NAT range in a guest: {' '.join(line.short for line in lines)}")
+            continue
         judge.told(lines, ALL, f"{key[0]} {key[1]}")
         judge.eta(lines, ended[end]["ended"], f"{key[0]} {key[1]}", lab.options.floor)
         if key[0] in ("ports", "waits"):
