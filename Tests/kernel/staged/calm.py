@@ -29,7 +29,7 @@ def other_data_path(lab):
     hold(hog, 20)
     verdict = lab.check()
     judge = Judge(lab).healthy(verdict)
-    hold(hog, HIGH - LOW + 1 - 20)
+    hog.all("ok", "connect", FAR, PORT, count=HIGH - LOW + 1 - 20)
     verdicts = [verdict, lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50))]
     judge.finds(verdicts[-1], Expected("port_exhaustion", place="p1", culprit=hog, proc=True, victims={victim: 50}))
     for verdict in filter(None, verdicts):

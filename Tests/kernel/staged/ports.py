@@ -67,14 +67,13 @@ def ports_v1(lab):
     """Containers in cgroup v1 alone, in v2's root for all that a socket tells: the process' container has them."""
     main, mounts = need_v1()
     narrow_pod(lab, "p1")
-    pod = lab.pods["p1"]
+    path = f"/kubepods/burstable/pod{lab.pods['p1'].uid}/{'c' * 64}"
+    folders = [lab.cgroup_root, *(made_cgroup(lab, path, mount) for mount in mounts.values())]
     hog, victim = lab.worker("hog", "p1"), lab.worker("victim", "p1")
-    path = f"kubepods/burstable/pod{pod.uid}/{'c' * 64}"
-    (lab.cgroup_root / "cgroup.procs").write_text(str(hog.pid))
-    for mount in mounts.values():
-        (made_cgroup(lab, f"/{path}", mount) / "cgroup.procs").write_text(str(hog.pid))
+    hog.path = path
+    for folder in folders:
+        (folder / "cgroup.procs").write_text(str(hog.pid))
     hold(hog, WHOLE)
-    hog.path = f"/{path}"
     verdict = lab.check(meanwhile=lambda: refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50))
     wanted = exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE, proc=True)
     judge = Judge(lab)
