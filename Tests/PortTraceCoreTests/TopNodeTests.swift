@@ -23,7 +23,7 @@ import Testing
             ),
             ("pod shop/worker-*", ["ports 150", "time_wait 20113"]),
             ("namespace evil", ["bind_ports 190"]),
-            ("pod checkout-*", ["snat 58", "conntrack 205000", "ports 150", "time_wait 20113"]),
+            ("pod checkout-*", ["snat 58", "conntrack 205000", "ports 150", "time_wait 20113", "conntrack 310"]),
             // Of an open socket no process is known.
             ("comm nginx", ["time_wait 20113"]),
             ("pid 666", ["bind_ports 190"]),

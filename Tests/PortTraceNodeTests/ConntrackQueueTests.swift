@@ -22,11 +22,11 @@ struct ConntrackQueueTests {
     }
 
     @Test func answersMakeItReadable() {
-        #expect(!isReadable(queue.answered))
+        #expect(!isReadable(queue.answered.descriptor))
         queue.answer(.udp(in: 1, sourcePort: 1), nil)
-        #expect(isReadable(queue.answered))
+        #expect(isReadable(queue.answered.descriptor))
         #expect(queue.takeAnswers().map(\.clash.sourcePort) == [1])
-        #expect(!isReadable(queue.answered))
+        #expect(!isReadable(queue.answered.descriptor))
         #expect(queue.takeAnswers().isEmpty)
     }
 

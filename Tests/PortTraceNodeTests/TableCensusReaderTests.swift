@@ -16,7 +16,7 @@ struct TableCensusQueueTests {
         #expect(!queue.ask(question))
         #expect(queue.takeAnswer() == nil)
         queue.answer(TableCensusReader.Answer(begun: 5))
-        var polled = pollfd(fd: queue.answered, events: Int16(POLLIN), revents: 0)
+        var polled = pollfd(fd: queue.answered.descriptor, events: Int16(POLLIN), revents: 0)
         #expect(poll(&polled, 1, 0) == 1)
         #expect(!queue.ask(question))
         #expect(queue.takeAnswer()?.begun == 5)
