@@ -118,16 +118,27 @@ struct Arguments {
             return .trace(options, stream)
         case .top:
             try refuse(ofTrace, in: "top")
+            try refuseOthers(than: EventType.failures, options.filter, in: "top")
             options.showsStatus = false
             let stream = try output(format) { text throws(OptionError) in try OutputFormat(parsing: text) } ?? .text
             return .top(options, stream)
         case .check:
             try refuse(ofTrace, in: "check")
+            try refuseOthers(than: EventType.failures, options.filter, in: "check")
             let report =
                 try output(format) { text throws(OptionError) in try CheckReport.Format(parsing: text) } ?? .text
             options.showsStatus = report == .text
             options.duration = options.duration ?? checkDuration
             return .check(options, report)
+        }
+    }
+
+    /// What is no failure would hide all of them.
+    private static func refuseOthers(
+        than types: [EventType], _ filter: Filter, in command: StaticString
+    ) throws(UsageError) {
+        for type in EventType.allCases where filter.names(type) && !types.contains(type) {
+            throw UsageError(message: "--kind: '\(type.name)' is no failure, which \(command) looks for")
         }
     }
 

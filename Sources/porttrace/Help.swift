@@ -50,6 +50,7 @@ enum Help {
         pressure: ports towards one destination, ports for bind(), conntrack tables, NAT ports, TIME_WAIT sockets. One line a
         crossing, "down" 5 points below; detail.eta_s is the time until the limit while it rises. A filter for owners lets
         those through that one of their holders matches, or whose network namespace is the pod's; --dest the destination.
+        Of an open socket the process is not known (--pid, --comm), of a conntrack entry no more than the pod.
 
         signals: SIGINT, SIGTERM stop cleanly, SIGUSR1 flushes now, SIGHUP reads --names again, without it stops.
         exit status: 0 fine, 1 could not do its work, 2 bad usage.
@@ -72,7 +73,8 @@ enum Help {
         problems: port_exhaustion, bind_exhaustion, tuple_conflict, snat_exhaustion, conntrack_full,
         conntrack_insert_failed, time_wait_overflow. It changes nothing: the commands are for you to paste.
 
-        A filter chooses whose failures count; what holds the resource is told whoever it is.
+        With a filter only resources count that those asked for hold a part of, or were refused, and HEALTHY speaks of them
+        alone; all holders of such a resource are told.
         exit status: 0 healthy, 10 warning (80 %, or full within 10 minutes), 20 failing now, 1 not checked, 2 bad usage.
 
         """

@@ -127,7 +127,7 @@ import Testing
         #expect(together(sums.counts) == passing)
         #expect(test.stream.passed == passing.values.reduce(0, +))
         #expect(test.stream.undecodable == 0)
-        test.stream.finish(SessionFacts(hooks: [], attachedTypes: EventType.failures), at: 0)
+        test.stream.finish(SessionFacts(hooks: [], attachedTypes: EventType.counted), at: 0)
         let end = test.takeLines()
         switch run.format {
         case .ndjson:
@@ -135,11 +135,11 @@ import Testing
             let detail = try #require(summary["detail"] as? [String: Any])
             let totals = try #require(detail["totals"] as? [String: UInt64])
             #expect(together(totals).filter { $0.value > 0 } == passing)
-            #expect(totals.count == EventType.failures.count)
+            #expect(totals.count == EventType.counted.count)
             let left = try #require(detail["undecided"] as? [String: UInt64])
             #expect(left.values.reduce(0, +) == undecided)
         case .text:
-            let words = EventType.failures.map { "\($0.words) \(sums.counts["\($0.name)", default: 0])" }
+            let words = EventType.counted.map { "\($0.words) \(sums.counts["\($0.name)", default: 0])" }
             #expect(end.contains("total: " + words.joined(separator: ", ")))
             // The table's rows add up as well.
             let counts = LineSums.counts(ofTable: end)

@@ -154,7 +154,7 @@ import Testing
         test.row(.example, .example, generation: 7)
         test.row(.example.other, .example, generation: 7)
         #expect(test.takeLines().count == 2)
-        test.stream.finish(SessionFacts(hooks: [], attachedTypes: EventType.failures), at: 0)
+        test.stream.finish(SessionFacts(hooks: [], attachedTypes: EventType.counted), at: 0)
         #expect(
             test.takeLines() == [
                 #"{"schema":1,"timestamp":"1970-01-01T00:00:00.000000000Z","node":"node-1","type":"summary","detail":{"#

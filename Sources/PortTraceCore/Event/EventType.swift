@@ -25,11 +25,13 @@ public enum EventType: UInt8, CaseIterable, Sendable {
     /// The last line of a run.
     case summary
 
-    /// The types that are counted, in the contract's order: failures, and with `--states` changes of state.
+    /// The failures, in the contract's order.
     public static let failures: [EventType] = [
         .connectExhausted, .connectConflict, .bindExhausted, .timeWaitOverflow, .conntrackTableFull, .conntrackEvicted,
-        .snatExhausted, .conntrackInsertFailed, .tcpState,
+        .snatExhausted, .conntrackInsertFailed,
     ]
+    /// The types that are counted, in the contract's order: failures, and with `--states` changes of state.
+    public static let counted = failures + [.tcpState]
 
     /// Whether conntrack failed, not a socket's call.
     var isConntrack: Bool {

@@ -102,7 +102,7 @@ struct ClosingTable {
     private static func append(
         _ accounts: RunAccounts, _ facts: SessionFacts, to output: inout OutputBuffer
     ) {
-        let types = EventType.failures.filter {
+        let types = EventType.counted.filter {
             accounts.totals[$0] > 0 || facts.attachedTypes.contains($0)
         }
         output.append("total: ")

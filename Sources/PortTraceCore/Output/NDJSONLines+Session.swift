@@ -17,7 +17,7 @@ extension NDJSONLines {
     ) {
         appendStart(.summary, at: time, to: &output)
         output.append(",\"detail\":{\"totals\":{")
-        let shown = EventType.failures.filter { accounts.totals[$0] > 0 || facts.attachedTypes.contains($0) }
+        let shown = EventType.counted.filter { accounts.totals[$0] > 0 || facts.attachedTypes.contains($0) }
         NDJSONLines.append(accounts.totals, of: shown, to: &output)
         output.append(accounts.isExact ? "},\"exact\":true" : "},\"exact\":false")
         output.append(",\"lost\":{\"ring\":")

@@ -62,7 +62,7 @@ struct TextInterval {
             if let type = EventType(rawValue: UInt8(hash & typeBits)) { remaining[type]?.destinations -= 1 }
         }
         let result = (
-            candidates, EventType.failures.compactMap { type in remaining[type].map { (type: type, $0) } }
+            candidates, EventType.counted.compactMap { type in remaining[type].map { (type: type, $0) } }
         )
         self = TextInterval()
         return result

@@ -24,7 +24,7 @@ struct TextOutput {
     /// Whether a sample may still have a line in this interval.
     var hasRoom: Bool {
         // Room is kept for a line for each type's rest, for each sort of loss and for crossings.
-        linesShown < (each ? TextInterval.mostLines - EventType.failures.count - 3 : TextOutput.mostSamples)
+        linesShown < (each ? TextInterval.mostLines - EventType.counted.count - 3 : TextOutput.mostSamples)
     }
 
     /// Whether anything waits for the interval's end.

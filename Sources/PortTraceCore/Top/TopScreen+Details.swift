@@ -140,7 +140,7 @@ extension TopScreen {
         conntrack table   entries against nf_conntrack_max
         NAT A → B:P       ports of the NAT address A towards B, port P
         TIME_WAIT         sockets against tcp_max_tw_buckets
-        RATE/s            growth a second, over up to half a minute
+        RATE/s            growth a second, over the last 32 looks
         ETA               time to the limit at this rate, while it rises
         ~ before a share: the holder was concluded, not seen
         fentry, kprobe, tracepoint: how failures are seen; none: they are not

@@ -29,7 +29,7 @@ struct LineSums: Equatable {
     mutating func add(text lines: [String]) {
         for line in lines {
             let rest = line.dropFirst(14)
-            for type in EventType.failures where rest.hasPrefix("\(type.words)") {
+            for type in EventType.counted where rest.hasPrefix("\(type.words)") {
                 counts["\(type.name)", default: 0] += Self.number(rest, after: type)
             }
         }
@@ -38,7 +38,7 @@ struct LineSums: Equatable {
     /// The counts of a closing table's rows: the lines of the run's end from its second to the next empty one.
     static func counts(ofTable lines: [String]) -> [UInt64] {
         lines.dropFirst(2).prefix { !$0.isEmpty }.map { line in
-            let type = EventType.failures.first { line.hasPrefix("\($0.words)") }
+            let type = EventType.counted.first { line.hasPrefix("\($0.words)") }
             return number(line[...], after: type)
         }
     }

@@ -90,6 +90,8 @@ def unknown_words(lab):
         (["-"], "-"),
         (["check", "--states"], "--states"),
         (["top", "--states"], "--states"),
+        (["check", "--kind", "conntrack_evicted,pressure"], "pressure"),
+        (["top", "-o", "ndjson", "--kind", "summary"], "summary"),
         (["--nonsense"], "--nonsense"),
         (["--nonsense=\x1b[31m"], "--nonsense"),
         (["trace", "--help", "--nonsense"], "--nonsense"),
