@@ -71,6 +71,7 @@ public final class PortCensusReader {
             // Those that came meanwhile have sockets, and want their facts.
             isComplete = try walkNamespaces() && isComplete
             var census = try read(time: time, isOnePods)
+            census.isWhole = isComplete
             census.notVisible += gaps(isComplete: isComplete)
             return census
         }

@@ -19,7 +19,6 @@ final class NodeCensus: CensusSource {
     private let reader: TableCensusReader
     /// Whether somebody asks for a process: then an owner's are told apart.
     private let tellsProcesses: Bool
-    private let start = UInt64(KernelClock.monotonicNow())
     private var pace = TablePace()
     private var nextPorts: UInt64 = 0
     /// Of the last look at the ports: when it ended, and its CPU time; nanoseconds.
@@ -84,10 +83,11 @@ final class NodeCensus: CensusSource {
     ///
     /// - Throws: ``ProbeError`` where the kernel refuses the look at the ports; the tables are asked for all the same.
     func refresh(by pressure: borrowing Pressure) throws(ProbeError) {
-        askForTables(urgency: pressure.urgency { $0.kind == .snat }, canWait: true)
+        askForTables(urgency: pressure.urgency { $0.kind == .snat })
         guard seesPorts else { return }
         let pause = pressure.delay(afterLookCosting: portsCost) { !$0.kind.isOfTables }
-        if UInt64(KernelClock.monotonicNow()) + Self.slack >= portsEnd + pause { try lookAtPorts() }
+        let isDue = UInt64(KernelClock.monotonicNow()) + Self.slack >= portsEnd + pause
+        if isDue || ports == nil { try lookAtPorts() }
     }
 
     /// What was found since the last call, each sort of look by itself.
@@ -97,12 +97,12 @@ final class NodeCensus: CensusSource {
         var looks: [CensusLook] = []
         if let ports, ports.time != takenPorts {
             takenPorts = ports.time
-            looks.append(CensusLook(.ports, ports.occupancies, at: ports.time))
+            var look = CensusLook(.ports, ports.occupancies, at: ports.time)
+            look.isWhole = ports.isWhole
+            looks.append(look)
         }
         let isNew = tablesTime != takenTables
-        if session.conntrack == nil {
-            if isNew { looks.append(CensusLook(.tables, tables.map(\.table), at: tablesTime)) }
-        } else if let used = tableOccupancies {
+        if let used = tableOccupancies ?? (isNew ? tables.map(\.table) : nil) {
             looks.append(CensusLook(.tables, used, at: time))
         }
         if isNew {
@@ -131,6 +131,16 @@ final class NodeCensus: CensusSource {
         }
     }
 
+    /// Whether a reading is under way that will tell who holds a table that is near its limit: of half of it or more that is
+    /// not known yet.
+    var isLearningHolders: Bool {
+        guard isAsked, let used = session.conntrack?.usedTables(), let limit = session.conntrack?.limit else { return false }
+        return used.tables.contains { table in
+            let known = tables.first { $0.namespace == table.namespace }?.table.used ?? 0
+            return table.entries * 2 >= UInt64(limit) && known <= table.entries / 2
+        }
+    }
+
     private func table(_ inode: UInt32) -> TableCensus? { tables.first { $0.namespace.inode == inode } }
 
     // MARK: Ports
@@ -155,20 +165,15 @@ final class NodeCensus: CensusSource {
 
     /// Has the tables read if that is due and there is anything to read; the answer comes later.
     ///
-    /// - Parameters:
-    ///   - urgency: thousandths of its limit that something in them has reached, as far as is known beside their sizes.
-    ///   - canWait: whether nothing that has happened is waiting for the answer.
-    private func askForTables(urgency: UInt64 = 0, canWait: Bool = false) {
+    /// - Parameter urgency: thousandths of its limit that something in them has reached, as far as is known beside their sizes.
+    private func askForTables(urgency: UInt64 = 0) {
         let used = session.conntrack?.usedTables()
         if let used, used.tables.isEmpty, tables.isEmpty { return }
         let entries = used?.tables.reduce(0) { $0 + $1.entries } ?? 0
         let limit = UInt64(session.conntrack?.limit ?? 0)
         let largest = used?.tables.map(\.entries).max() ?? 0
         let fullest = max(urgency, limit == 0 ? 0 : largest * 1_000 / limit)
-        let earliest =
-            canWait && tablesTime == 0
-            ? pace.first(since: start, entries: entries, fullest: fullest)
-            : pace.earliest(entries: entries, fullest: fullest)
+        let earliest = pace.earliest(entries: entries, fullest: fullest)
         guard !isAsked, UInt64(KernelClock.monotonicNow()) >= earliest else { return }
         _ = ask(counters: false)
     }
@@ -236,6 +241,8 @@ struct CensusLook {
     let occupancies: [Occupancy]
     /// When it was begun: CLOCK_MONOTONIC, nanoseconds.
     let time: UInt64
+    /// Whether it went over all there is: what is not found in a part may be there all the same.
+    var isWhole = true
     /// Whose tables are in use and could not be read this time: of their translations nothing is known.
     var unread: Set<NamespaceIdentity> = []
 
@@ -248,7 +255,7 @@ struct CensusLook {
     /// Whether it would have found a resource.
     func covers(_ resource: Resource) -> Bool {
         switch sort {
-        case .ports: !resource.kind.isOfTables
+        case .ports: isWhole && !resource.kind.isOfTables
         case .tables: resource.kind == .conntrack
         case .translations: resource.kind == .snat && !unread.contains(resource.namespace)
         }

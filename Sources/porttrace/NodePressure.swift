@@ -10,24 +10,29 @@ final class NodePressure {
     /// comes each second looks each time.
     private static let period: UInt64 = 900_000_000
     private static let quietPeriod: UInt64 = 4_900_000_000
+    /// Nanoseconds that a reading of tables is waited for.
+    private static let longestWait: UInt64 = 5_000_000_000
     /// Thousandths of a limit from which on it is near.
     private static let near: UInt64 = 500
 
     private let census: NodeCensus
     private let stream: EventStream
-    private let isVerbose: Bool
+    /// Whether what cannot be seen is said.
+    private let complains: Bool
     private var pressure = Pressure()
     private var next: UInt64 = 0
     private var hasComplained = false
+    /// Until when tables wait for who holds them; nil: they do not.
+    private var waitEnd: UInt64?
 
-    init(_ census: NodeCensus, _ stream: EventStream, verbose: Bool) {
+    /// - Parameter complains: Whether what cannot be seen is said, once.
+    init(_ census: NodeCensus, _ stream: EventStream, complains: Bool) {
         self.census = census
         self.stream = stream
-        isVerbose = verbose
+        self.complains = complains
     }
 
-    /// Looks where that is due; to be called each second at least. What cannot be seen is said once, and only where more is
-    /// to be said: the stream of failures goes on without it.
+    /// Looks where that is due; to be called each second at least. The stream of failures goes on whatever cannot be seen.
     func update() {
         let now = UInt64(KernelClock.monotonicNow())
         guard now >= next else { return }
@@ -38,7 +43,8 @@ final class NodePressure {
             complain(error.message)
         }
         let looks = census.takeLooks(at: now)
-        for look in looks {
+        let waits = waitsForHolders(at: now)
+        for look in looks where !(waits && look.sort == .tables) {
             for crossing in pressure.look(look.occupancies, at: look.time, covers: look.covers) {
                 stream.pressure(crossing, at: look.time)
             }
@@ -52,8 +58,20 @@ final class NodePressure {
     /// Lets the next ``update()`` take what has come, whenever that is.
     func hurry() { next = 0 }
 
+    /// A crossing is told once: where a reading of a table that is near its limit is under way, that is waited for, so that
+    /// the line has its holders, and passes the filters for them.
+    private func waitsForHolders(at now: UInt64) -> Bool {
+        guard census.isLearningHolders else {
+            waitEnd = nil
+            return false
+        }
+        let end = waitEnd ?? now + Self.longestWait
+        waitEnd = end
+        return now < end
+    }
+
     private func complain(_ reason: String) {
-        if isVerbose, !hasComplained {
+        if complains, !hasComplained {
             StandardError.write(line: "no pressure of ports is told: \(reason)")
         }
         hasComplained = true

@@ -16,14 +16,14 @@ final class NodeTopSource: TopSource {
         uname(&system)
         let kernel = withUnsafeBytes(of: system.release) { Array($0.prefix { $0 != 0 }) }
         node = TopNode(
-            TopFacts(node: Array((options.node ?? NodeName.current()).utf8), kernel: kernel, hooks: watch.hooks),
+            TopFacts(node: Array((options.node ?? NodeName.current()).utf8), kernel: kernel, hooks: Self.hooks(of: watch)),
             start: UInt64(KernelClock.monotonicNow()), clock: watch.stream.clock, filter: options.filter,
             cgroupPaths: watch.session.cgroupPaths, owners: watch.names, addresses: watch.stream.addresses,
             forTerminal: forTerminal)
     }
 
     func refresh(at time: UInt64) {
-        node.facts.hooks = watch.hooks
+        node.facts.hooks = Self.hooks(of: watch)
         node.clock = watch.stream.clock
         node.refreshNames()
         if reloads != watch.reloads { node.addresses = watch.stream.addresses }
@@ -46,6 +46,12 @@ final class NodeTopSource: TopSource {
         node.facts.notVisible =
             (census.ports?.notVisible ?? []) + census.notVisible.map { "\($0.what): \($0.why)" }
     }
+
+    /// Changes of state are no failures: nobody asks for their hook here.
+    private static func hooks(of watch: NodeWatch) -> [(hook: String, tier: String)] {
+        watch.hooks.filter { $0.hook != Hook.states.rawValue }
+    }
+
     private func takePorts() {
         guard let ports = watch.census.ports else { return }
         node.facts.sockets = TopSockets(of: ports)

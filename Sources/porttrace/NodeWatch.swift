@@ -70,7 +70,7 @@ final class NodeWatch {
             report: { StandardError.write(line: $0.message) })
         pressure =
             format != nil && options.filter.allows(.pressure)
-            ? NodePressure(census, stream, verbose: options.verbose) : nil
+            ? NodePressure(census, stream, complains: options.verbose || options.filter.names(.pressure)) : nil
         stream.rejected = { [session] in session.reject(cgroup: $0) }
     }
 

@@ -34,17 +34,6 @@ struct TablePaceTests {
         #expect(Self.pause(cost: cost * million, then: then, now: now, fullest: fullest) == wanted * million)
     }
 
-    /// A large table far from its limit: as if it had been dumped at the start.
-    @Test(
-        arguments: [
-            (200_000, 100, 400), (200_000, 500, 0), (25_000, 0, 0), (10_000_000, 0, 900),
-        ] as [(UInt64, UInt64, UInt64)])
-    func theFirst(entries: UInt64, fullest: UInt64, seconds: UInt64) {
-        let start = 5 * Self.second
-        let first = TablePace().first(since: start, entries: entries, fullest: fullest)
-        #expect(first == (seconds == 0 ? 0 : start + seconds * Self.second))
-    }
-
     @Test func absurdFiguresEnd() {
         #expect(Self.pause(cost: .max, then: 0, now: .max / 1_000, fullest: .max) == 900 * Self.second)
     }
@@ -91,10 +80,19 @@ struct NATRangesTests {
         #expect(ranges.ports(of: Self.source, around: 40_000, 40_199) == 200)
     }
 
-    /// A flow that has kept its own port shows that the range is wider.
+    /// Two rules' ranges, or one that was moved: no range of both.
+    @Test func rangesApartAreNone() {
+        let both = Self.ranges(Array(10_000..<11_000) + Array(11_500..<12_500))
+        #expect(both.ports(of: Self.source, around: 10_000, 12_499) == nil)
+        let nearly = Self.ranges(Array(10_000..<11_000) + Array(11_032..<12_000))
+        #expect(nearly.ports(of: Self.source, around: 10_000, 11_999) == 2_000)
+    }
+
+    /// A flow that has kept its own port nearby shows that the range is wider; far from it, it is none of its flows.
     @Test func portsInUseOutsideOfWhatWasChosen() {
         let many = Self.ranges(40_000..<40_100)
         #expect(many.ports(of: Self.source, around: 39_998, 40_110) == 113)
+        #expect(many.ports(of: Self.source, around: 39_950, 40_000) == nil)
         #expect(many.ports(of: Self.source, around: 1_024, 40_000) == nil)
         let ranges = Self.ranges(40_000..<40_020)
         #expect(ranges.ports(of: Self.source, around: 40_000, 40_020) == nil)

@@ -178,8 +178,8 @@ def entries(results):
 def busy(results):
     for result in of(results, "busy"):
         yield [release(result), result["variant"], f"{result['sockets']:,}", f"{result['entries']:,}",
-               f"{result['cpu_share'] * 100:.2f} %", f"{result['resident_kib'] * 1024 / 1e6:.2f} MB",
-               str(result["near"])]  # fmt: skip
+               f"{result['first_cpu_s']:.2f}", f"{result['cpu_share'] * 100:.2f} %",
+               f"{result['resident_kib'] * 1024 / 1e6:.2f} MB", str(result["near"])]  # fmt: skip
 
 
 def small(results):
@@ -248,8 +248,8 @@ TABLES = (
         ports,
     ),
     (
-        "porttrace on a node that holds much, far from every limit: share of a core, the first looks included",
-        ["kernel", "trace", "sockets", "entries", "CPU", "resident", "of others near a limit"],
+        "porttrace on a node that holds much, far from every limit: share of a core",
+        ["kernel", "trace", "sockets", "entries", "first looks, CPU s", "then, of a core", "resident", "of others near a limit"],
         busy,
     ),
     ("Small", ["what", "how much"], small),

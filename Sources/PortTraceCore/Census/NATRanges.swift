@@ -2,10 +2,11 @@
 ///
 /// A port that differs from the flow's own was chosen. Where the chosen ports of one NAT address, towards all destinations
 /// and over all dumps, leave none out between the lowest and the highest, and they are sixteen or more, they are the range;
-/// also where they are sixty-four or more and leave out less than half, as while a range is filled for the first time: ports
-/// chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie so close
-/// together by chance. Too small by one or two ports, seldom more, as long as the first or last ports of a range were not
-/// chosen yet; wrong where rules give one address two ranges that touch.
+/// also where they are sixty-four or more and leave out less than half, and nowhere more than 32 side by side, as while a
+/// range is filled for the first time: ports chosen from 1024 to 65535, as they are without a range
+/// (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie so close together by chance, and two ranges have a gap. Too
+/// small by one or two ports, seldom more, as long as the first or last ports of a range were not chosen yet; wrong where
+/// rules give one address two ranges that touch.
 public final class NATRanges {
     /// What a rule gives one range to.
     struct Source: Hashable {
@@ -19,6 +20,8 @@ public final class NATRanges {
     static let fewest = 16
     /// The fewest that make one although they leave some out.
     static let fewestApart = 64
+    /// The most side by side that such a range may leave out; by chance it would be some ten, of 60,000 ports sixteen.
+    private static let mostApart = 32
     /// Addresses and protocols: 8 KB each.
     private static let most = 32
 
@@ -28,6 +31,19 @@ public final class NATRanges {
         var count = 0
         var low = UInt16.max
         var high = UInt16.min
+        /// The longest run of ports between them that were not chosen, and the `count` for which it was found.
+        var gap = (length: 0, count: 0)
+
+        mutating func longestGap() -> Int {
+            guard gap.count != count else { return gap.length }
+            var (longest, length) = (0, 0)
+            for port in low...high {
+                length = ports[Int(port >> 6)] >> UInt64(port & 63) & 1 == 0 ? length + 1 : 0
+                longest = max(longest, length)
+            }
+            gap = (longest, count)
+            return longest
+        }
     }
 
     private var sources: [Source: Int] = [:]
@@ -65,10 +81,14 @@ public final class NATRanges {
     ///   - low: The lowest port in use, `high` the highest: a flow that has kept its own port may have one that was not chosen.
     func ports(of source: Source, around low: UInt16, _ high: UInt16) -> UInt64? {
         guard let index = sources[source] else { return nil }
-        let chosen = chosen[index]
-        guard chosen.count >= Self.fewest else { return nil }
-        let span = Int(max(high, chosen.high)) - Int(min(low, chosen.low)) + 1
-        let isRange = chosen.count >= Self.fewestApart ? chosen.count * 2 > span : chosen.count == span
-        return isRange ? UInt64(span) : nil
+        let (count, first, last) = (chosen[index].count, Int(chosen[index].low), Int(chosen[index].high))
+        guard count >= Self.fewest else { return nil }
+        let (below, above) = (max(0, first - Int(low)), max(0, Int(high) - last))
+        let span = last - first + 1 + below + above
+        if count == span { return UInt64(span) }
+        guard count >= Self.fewestApart, count * 2 > span,
+            max(below, above, chosen[index].longestGap()) <= Self.mostApart
+        else { return nil }
+        return UInt64(span)
     }
 }

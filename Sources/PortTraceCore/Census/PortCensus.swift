@@ -7,6 +7,8 @@ public struct PortCensus: Sendable {
     public var occupancies: [Occupancy]
     /// What could not be seen, in words: the contract's `not_visible`.
     public var notVisible: [String]
+    /// Whether all namespaces were found.
+    public var isWhole = true
 
     public init(
         time: UInt64, namespaces: [NamespaceCensus] = [], occupancies: [Occupancy] = [], notVisible: [String] = []

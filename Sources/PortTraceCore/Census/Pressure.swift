@@ -84,7 +84,10 @@ public struct Pressure: Sendable {
     }
 
     private mutating func take(_ occupancy: Occupancy, at time: UInt64, _ crossings: inout [PressureCrossing]) {
+        var occupancy = occupancy
         var state = followed.removeValue(forKey: occupancy.resource) ?? Followed(occupancy: occupancy)
+        // A NAT range that was known is still the rule's, whatever other flows of that address have been seen since.
+        if occupancy.resource.kind == .snat { occupancy.limit = occupancy.limit ?? state.occupancy.limit }
         state.occupancy = occupancy
         state.trend.add(occupancy.used, at: time)
         let eta = occupancy.limit.flatMap { state.trend.eta(to: $0) }

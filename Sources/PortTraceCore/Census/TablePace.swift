@@ -26,19 +26,6 @@ public struct TablePace: Sendable {
         last = (begun, cost, entries)
     }
 
-    /// When the first dump may begin where nobody waits for it, as ``earliest(entries:fullest:)`` else: a large table that is
-    /// far from its limit is not read at once, but as if that had been done at the start.
-    ///
-    /// - Parameter start: CLOCK_MONOTONIC, nanoseconds.
-    public func first(since start: UInt64, entries: UInt64, fullest: UInt64) -> UInt64 {
-        guard fullest < 500, entries > Self.fewEntries else { return 0 }
-        return start + min(entries * Self.guessedCost * Self.farShare, Self.longest)
-    }
-
-    /// Entries that are read within some 0.1 s, and nanoseconds for one.
-    private static let fewEntries: UInt64 = 25_000
-    private static let guessedCost: UInt64 = 4_000
-
     /// When the next dump may begin at the earliest: CLOCK_MONOTONIC, nanoseconds; 0: at once, there was none.
     ///
     /// - Parameters:

@@ -25,7 +25,7 @@ extension EventStream {
 
 /// What was told to be above a threshold.
 struct RaisedPressure {
-    /// As many as ``Pressure`` follows, with all their thresholds; those that it had to forget do not come down.
+    /// More than ``Pressure`` follows of one look, with all their thresholds; those that it had to forget do not come down.
     private static let most = 4_096
 
     private struct Key: Hashable {
@@ -36,7 +36,7 @@ struct RaisedPressure {
     private var keys: Set<Key> = []
 
     mutating func insert(_ crossing: PressureCrossing) {
-        if keys.count >= Self.most { keys.removeAll() }
+        if keys.count >= Self.most { keys.removeFirst() }
         keys.insert(Key(resource: crossing.occupancy.resource, threshold: crossing.threshold))
     }
 
