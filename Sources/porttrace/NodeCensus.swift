@@ -134,7 +134,9 @@ final class NodeCensus: CensusSource {
     /// Whether a reading is under way that will tell who holds a table that is near its limit: of half of it or more that is
     /// not known yet.
     var isLearningHolders: Bool {
-        guard isAsked, let used = session.conntrack?.usedTables(), let limit = session.conntrack?.limit else { return false }
+        guard isAsked, let used = session.conntrack?.usedTables(), let limit = session.conntrack?.limit else {
+            return false
+        }
         return used.tables.contains { table in
             let known = tables.first { $0.namespace == table.namespace }?.table.used ?? 0
             return table.entries * 2 >= UInt64(limit) && known <= table.entries / 2

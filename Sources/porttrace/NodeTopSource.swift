@@ -16,7 +16,8 @@ final class NodeTopSource: TopSource {
         uname(&system)
         let kernel = withUnsafeBytes(of: system.release) { Array($0.prefix { $0 != 0 }) }
         node = TopNode(
-            TopFacts(node: Array((options.node ?? NodeName.current()).utf8), kernel: kernel, hooks: Self.hooks(of: watch)),
+            TopFacts(
+                node: Array((options.node ?? NodeName.current()).utf8), kernel: kernel, hooks: Self.hooks(of: watch)),
             start: UInt64(KernelClock.monotonicNow()), clock: watch.stream.clock, filter: options.filter,
             cgroupPaths: watch.session.cgroupPaths, owners: watch.names, addresses: watch.stream.addresses,
             forTerminal: forTerminal)
