@@ -18,11 +18,11 @@ struct TablePaceTests {
     @Test(
         arguments: [
             // cost in ms, entries then, now, fullest in thousandths, pause in ms
-            (500, 500_000, 500_000, 800, 50_000),  // near: 1 % of a core
-            (500, 500_000, 500_000, 749, 100_000),  // halfway: half of it
-            (500, 500_000, 500_000, 499, 250_000),  // far: a fifth
-            (500, 500_000, 1_000_000, 800, 100_000),  // it will cost twice as much
-            (500, 500_000, 100_000, 800, 10_000),
+            (500, 500_000, 500_000, 800, 25_000),  // near: 2 % of a core
+            (500, 500_000, 500_000, 749, 100_000),  // halfway: a quarter of it
+            (500, 500_000, 500_000, 499, 250_000),  // far: a tenth
+            (500, 500_000, 1_000_000, 800, 50_000),  // it will cost twice as much
+            (500, 500_000, 100_000, 800, 5_000),
             (1, 10, 20, 900, 1_000),  // never more often than each second
             (1, 10, 20, 500, 3_000),
             (1, 10, 20, 0, 10_000),

@@ -1,8 +1,8 @@
 /// How often conntrack tables are dumped: as their cost allows, the more often the nearer one is to its limit.
 public struct TablePace: Sendable {
-    /// The share of one core that dumps take at most: 1 % near the limit, half of it from half of the limit on, a fifth when
+    /// The share of one core that dumps take at most, one in so many: 2 % near the limit, 0.5 % from half of it on, 0.2 % when
     /// far.
-    private static let nearShare: UInt64 = 100
+    private static let nearShare: UInt64 = 50
     private static let halfShare: UInt64 = 200
     private static let farShare: UInt64 = 500
     /// Nanoseconds between dumps at least, near, from half on and far, and at most.

@@ -61,7 +61,8 @@ def climb(lab):
     climbers["ports"].begin("connect", "198.51.100.1", 9, PORTS, seconds)
     climbers["table"].begin("send", TABLE, ENTRIES, seconds)
     climbers["waits"].begin("wait", 9000, WAITS, seconds)
-    pod.begin("sources", "198.51.100.10", 6000, 20000, NAT[1] - NAT[0] + 1, seconds)
+    # Each dump goes over all of the hash table, which paces it.
+    pod.begin("sources", "198.51.100.10", 6000, 20000, NAT[1] - NAT[0] + 1, 2 * seconds)
     climbers["teeth"].begin("saw", "198.51.100.1", 9, seconds // 4, 4, 20, 1)
     ended = {kind: climbers[kind].done() for kind in ("ports", "table", "waits")} | {"nat": pod.done()}
     climbers["teeth"].done()
