@@ -37,9 +37,11 @@ GUEST_CLOSES ?= 200
 # Sockets held under load in Tests/kernel/census.
 NATIVE_SOCKETS ?= 2000
 GUEST_SOCKETS ?= 500
-# The oldest and the newest kernel; the oldest alone; one with module types. Tests/kernel/run alone runs on all.
+# The oldest and the newest kernel, each alone, those between, and of them one. Tests/kernel/run alone runs on all.
 ENDS ?= bullseye,trixie-backports
 OLDEST ?= bullseye
+NEWEST ?= trixie-backports
+BETWEEN ?= bookworm,trixie
 MIDDLE ?= trixie
 PODS_KERNELS ?= bookworm,trixie
 
@@ -63,12 +65,16 @@ test: build
 ## test-kernels: these tests inside Debian's kernels, each in a virtual machine: connect and bind on all, the others on some
 test-kernels: build
 	@scripts/packages test kernels
-	Tests/kernel/matrix -- --count $(GUEST_COUNT)
+	Tests/kernel/matrix --kernels $(ENDS) -- --count $(GUEST_COUNT)
+	Tests/kernel/matrix --kernels $(BETWEEN) --modes auto -- --count $(GUEST_COUNT)
 	@# One at a time: starved guests handle packets later, when their sockets have gone.
-	Tests/kernel/matrix --program conntrack --kernels $(ENDS) --modes auto --at-once 1 -- \
+	Tests/kernel/matrix --program conntrack --kernels $(NEWEST) --modes auto --at-once 1 -- \
 		--count $(GUEST_PACKETS) --skip midway
-	Tests/kernel/matrix --program conntrack --kernels $(ENDS) --modes auto --by-turns -- \
+	Tests/kernel/matrix --program conntrack --kernels $(NEWEST) --modes auto --by-turns -- \
 		--count $(GUEST_PACKETS) --only midway
+	@# What this kernel does otherwise: inlined functions, no types of modules.
+	Tests/kernel/matrix --program conntrack --kernels $(OLDEST) --modes auto --at-once 1 -- \
+		--count $(GUEST_PACKETS) --only full,snat,evict,late
 	Tests/kernel/matrix --program timewait --kernels $(OLDEST) --modes auto --at-once 1 -- --count $(GUEST_CLOSES)
 	$(SWIFT) build -c release --product census-ports
 	@# Without load: a look and two of ss take a guest so long that all has changed meanwhile.
