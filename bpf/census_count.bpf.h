@@ -93,7 +93,7 @@ __noinline u64 begin_key(u64 socket, u32 netns_id, u32 netns_mix, u32 kind_proto
 		return 0;
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_TIME_WAIT) {
 		kn = socket_cgroup(sk);
-		if (!kn || hides_owner(kn, is_hosts(sk)))
+		if (!kn || hides_owner((u64)kn, is_hosts(sk)))
 			return 0;
 		key->cgroup_id = BPF_CORE_READ(kn, id);
 		return (u64)kn;

@@ -87,7 +87,7 @@ __noinline int fill_holder(void)
 
 	place->key.tgid = BPF_CORE_READ(task, tgid);
 	BPF_CORE_READ_STR_INTO(&place->count.comm, task, group_leader, comm);
-	if (!v1 && (place->key.cgroup_id || hides_owner(v2, true)))
+	if (!v1 && (place->key.cgroup_id || hides_owner((u64)v2, true)))
 		return 0;
 	place->count.cgroup_id = BPF_CORE_READ(v1 ?: v2, id) | (v1 ? PT_CGROUP_V1 : 0);
 	remember_cgroup((u64)(v1 ?: v2), place->count.cgroup_id, PROGRAM_CENSUS);

@@ -124,16 +124,25 @@ __noinline int is_container(u64 node)
 	return false;
 }
 
-/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. */
+#define PT_SERVICE_PIECES 5 /* of 7 letters, that a service's name may have; longer ones are none */
+
+/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. Little stack: callers have the most. */
 __noinline int is_service(u64 node)
 {
 	const char *name = BPF_CORE_READ((struct kernfs_node *)node, name);
-	char start[40]; /* longer names are cut, and are none: the stack of all callers together is small */
+	char piece[8];
 	u64 end = 0;
+	u32 length = 0;
+	long read = sizeof(piece);
 
-	long length = bpf_probe_read_kernel_str(start, sizeof(start), name);
-	if (length > (long)sizeof(end))
-		bpf_probe_read_kernel(&end, sizeof(end), name + length - 1 - sizeof(end));
+	for (int i = 0; i < PT_SERVICE_PIECES && read == (long)sizeof(piece); i++) {
+		read = bpf_probe_read_kernel_str(piece, sizeof(piece), name + length);
+		if (read <= 0)
+			return false;
+		length += read - 1;
+	}
+	if (read < (long)sizeof(piece) && length >= sizeof(end))
+		bpf_probe_read_kernel(&end, sizeof(end), name + length - sizeof(end));
 	return end == 0x656369767265732e; /* ".service" */
 }
 
@@ -163,12 +172,13 @@ static __always_inline struct kernfs_node *v1_cgroup(struct task_struct *task, u
  * Whether the cgroup of a socket, which is of v2, does not tell whose it is, as containers are in v1 here: the root; or
  * where runtimes may leave containers, in their own service's. is_hosts: whether the socket's namespace is the host's.
  */
-static __always_inline bool hides_owner(struct kernfs_node *kn, bool is_hosts)
+__noinline int hides_owner(u64 node, u32 is_hosts)
 {
+	struct kernfs_node *kn = (void *)node;
 	u32 zero = 0;
 	struct pt_control *control = bpf_map_lookup_elem(&pt_control, &zero);
 
-	return control && control->v1 && (!kernfs_parent(kn) || (!is_hosts && is_service((u64)kn)));
+	return control && control->v1 && (!kernfs_parent(kn) || (!is_hosts && is_service(node)));
 }
 
 /* The running task's container in cgroup v1, where v2 does not have it; NULL: it does, or there is none. */
@@ -215,7 +225,7 @@ static __always_inline void fill_owner(struct pt_key *key, struct pt_detail *det
 		struct kernfs_node *kn = socket_cgroup(sk);
 
 		key->attribution = PT_ATTRIBUTION_SOCKET;
-		if (kn && !hides_owner(kn, true))
+		if (kn && !hides_owner((u64)kn, true))
 			fill_cgroup(key, kn, 0, program);
 	} else {
 		key->attribution = PT_ATTRIBUTION_TASK;

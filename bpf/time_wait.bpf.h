@@ -109,7 +109,7 @@ static __always_inline u64 creator_cgroup(struct sock *sk, bool by_task, enum pr
 
 	if (v1)
 		kn = v1;
-	if (!kn || (!v1 && hides_owner(kn, is_hosts(sk))))
+	if (!kn || (!v1 && hides_owner((u64)kn, is_hosts(sk))))
 		return 0;
 	u64 id = BPF_CORE_READ(kn, id) | (v1 ? PT_CGROUP_V1 : 0);
 	remember_cgroup((u64)kn, id, program);
