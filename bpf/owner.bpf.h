@@ -124,25 +124,16 @@ __noinline int is_container(u64 node)
 	return false;
 }
 
-#define PT_SERVICE_PIECES 5 /* of 7 letters, that a service's name may have; longer ones are none */
-
-/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. Little stack: callers have the most. */
+/* Whether a cgroup, a struct kernfs_node, is a systemd service's, by its name. */
 __noinline int is_service(u64 node)
 {
 	const char *name = BPF_CORE_READ((struct kernfs_node *)node, name);
-	char piece[8];
+	char start[40]; /* longer names are cut, and are none: the stack of all callers together is small */
 	u64 end = 0;
-	u32 length = 0;
-	long read = sizeof(piece);
 
-	for (int i = 0; i < PT_SERVICE_PIECES && read == (long)sizeof(piece); i++) {
-		read = bpf_probe_read_kernel_str(piece, sizeof(piece), name + length);
-		if (read <= 0)
-			return false;
-		length += read - 1;
-	}
-	if (read < (long)sizeof(piece) && length >= sizeof(end))
-		bpf_probe_read_kernel(&end, sizeof(end), name + length - sizeof(end));
+	long length = bpf_probe_read_kernel_str(start, sizeof(start), name);
+	if (length > (long)sizeof(end))
+		bpf_probe_read_kernel(&end, sizeof(end), name + length - 1 - sizeof(end));
 	return end == 0x656369767265732e; /* ".service" */
 }
 
