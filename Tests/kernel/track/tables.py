@@ -1,6 +1,7 @@
 """The census of conntrack tables: each figure against what `conntrack -L` lists in the same namespace, when it is quiet."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -35,13 +36,14 @@ class Compared:
         if told != truth:
             self.problems.append(f"{what}: {told}, not {truth}")
 
-    def table(self, net, lines, owners, own=()):
-        """Compares the census of a namespace's table, in which nothing has moved meanwhile."""
+    def table(self, net, quiet, owners, own=()):
+        """Compares the census of a namespace's table with what was listed right after it."""
+        lines, listed = quiet
         line = next((line for line in lines if line.get("netns") == net.inode), None)
         if line is None:
             self.problems.append(f"{net.kind}: no census")
             return None
-        truth = listing.summary(listing.entries(net), owners, net.inode, own)
+        truth = listing.summary(listed[net], owners, net.inode, own)
         told = listing.told(line)
         for name, value in truth.items():
             self.equal(f"{net.kind} {name}", told[name], value)
@@ -65,18 +67,19 @@ def read(lab, *arguments):
 
 
 def quiet_read(lab, *nets):
-    """The same, from a moment in which those tables did not change."""
+    """The same, from a moment in which those tables did not change, with the entries that they had then."""
     for _ in range(20):
-        before = [set(strip(net)) for net in nets]
+        before = {net: listing.entries(net) for net in nets}
         lines = read(lab, "--tables")
-        if before == [set(strip(net)) for net in nets]:
-            return lines
+        after = {net: listing.entries(net) for net in nets}
+        if all(lasting(before[net]) == lasting(after[net]) for net in nets):
+            return lines, after
     raise Skip("the tables do not come to rest")
 
 
-def strip(net):
-    """Its entries without what passes by itself."""
-    return [(one.proto, one.state, one.original, one.reply, one.replied, one.assured) for one in listing.entries(net)]
+def lasting(entries):
+    """What of them does not pass by itself."""
+    return {dataclasses.replace(one, timeout=0) for one in entries}
 
 
 class Flows:
@@ -215,9 +218,9 @@ def everything(lab):
     connections(flows, "p1", SERVER4)
     connections(flows, "p3", SERVER6)
     compared = Compared(lab)
-    lines = quiet_read(lab, node)
+    quiet = quiet_read(lab, node)
     owned = owners(lab) | {address: node.inode for address in own(lab)}
-    line = compared.table(node, lines, owned)
+    line = compared.table(node, quiet, owned)
     if line:
         states = len(line["tcp_states"])
         compared.equal("states of TCP, five at least", states >= 5, True)
@@ -253,7 +256,7 @@ def gone(lab):
     flows.udp("outside", 4, lab.pods["b1"].v4, 9, SERVER4)
     flows.udp("b1", 3, "fd88:200::77", 9)
     address = lab.pods["b2"].v4
-    lines = quiet_read(lab, node)
+    lines, _ = quiet_read(lab, node)
     compared = Compared(lab)
     line = next(line for line in lines if line["netns"] == node.inode)
     compared.equal("stale while they live", line["stale"], [])
@@ -262,9 +265,9 @@ def gone(lab):
     lab.nets["b2"].remove()
     removed = lab.pods.pop("b2")
     await_that(lambda: not device(node, "to-b2"), "the end of the pod's link")
-    lines = quiet_read(lab, node)
+    quiet = quiet_read(lab, node)
     owned = owners(lab) | {one: node.inode for one in own(lab) | {removed.gateway4, removed.gateway6}}
-    line = compared.table(node, lines, owned)
+    line = compared.table(node, quiet, owned)
     if line:
         stale = {(one["addr"], one["backend"]): one["count"] for one in line["stale"]}
         truth = {(listing.address(address), False): 14, (listing.address(address), True): 6}
@@ -292,11 +295,12 @@ def several(lab):
     flows.udp("hidden", 6, "192.0.2.9", 53)
     inode = hidden.inode
     hidden.remove()
-    lines = quiet_read(lab, lab.nets["node"], lab.nets["p1"])
+    quiet = quiet_read(lab, lab.nets["node"], lab.nets["p1"])
+    lines, _ = quiet
     compared = Compared(lab)
     owned = owners(lab) | {address: lab.nets["node"].inode for address in own(lab)}
-    compared.table(lab.nets["node"], lines, owned)
-    compared.table(lab.nets["p1"], lines, owned)
+    compared.table(lab.nets["node"], quiet, owned)
+    compared.table(lab.nets["p1"], quiet, owned)
     missing = [line["not_visible"] for line in lines if "not_visible" in line]
     mine = [part for part in missing if f"netns {inode} " in part["what"]]
     compared.equal("the table that nobody can enter", [part["part"] for part in mine], ["conntrack"])
