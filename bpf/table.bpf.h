@@ -11,7 +11,7 @@
 #define PT_TABLE_BPF_H
 
 #include <bpf/bpf_core_read.h>
-#include "address.bpf.h"
+#include "address_walk.bpf.h"
 #include "conntrack_maps.bpf.h"
 #include "netfilter.h"
 

@@ -3,7 +3,7 @@ internal import CPortTraceWire
 internal import Glibc
 public import PortTraceCore
 
-/// The reading side of bpf/table.bpf.h and bpf/address.bpf.h: keeps the programs' knowledge of namespaces and addresses
+/// The reading side of bpf/table.bpf.h and bpf/address_walk.bpf.h: keeps the programs' knowledge of namespaces and addresses
 /// fresh, and tells what the kernel's counters have counted and no packet has claimed.
 ///
 /// The walks run in the kernel, over its own lists, so that no namespace is missed; user space only starts them.

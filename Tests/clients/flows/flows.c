@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "packets.h"
 
 enum { MAX_ERRNO = 134, THREADS = 2 };
 
@@ -168,59 +169,6 @@ static int open_socket(uint64_t number)
 	return -1;
 }
 
-/* Sums of the Internet (RFC 1071) and of SCTP (RFC 4960, appendix B). */
-static uint16_t sum_be16(const unsigned char *data, size_t size)
-{
-	uint32_t sum = 0;
-	for (size_t i = 0; i + 1 < size; i += 2)
-		sum += (uint32_t)data[i] << 8 | data[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
-static uint32_t crc32c_le32(const unsigned char *data, size_t size)
-{
-	uint32_t crc = 0xffffffff;
-	for (size_t i = 0; i < size; i++) {
-		crc ^= data[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	}
-	return htole32(~crc);
-}
-
-static size_t fill_echo(unsigned char *packet, uint64_t number)
-{
-	uint16_t words[] = {htons((uint16_t)(1 + number % 60000)), 0}; /* id, sequence: a flow each */
-	packet[0] = is_v6() ? 128 : 8;
-	memcpy(packet + 4, words, sizeof words);
-	uint16_t sum = sum_be16(packet, 8);
-	memcpy(packet + 2, &sum, sizeof sum); /* of ICMPv6 the kernel makes it */
-	return 8;
-}
-
-static size_t fill_init(unsigned char *packet, uint64_t number)
-{
-	uint16_t ports[] = {htons((uint16_t)(options.source ? options.source : 20000 + number % 40000)), port_be16()};
-	static const unsigned char chunk[20] = {1, 0, 0, 20, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1};
-	memcpy(packet, ports, sizeof ports);
-	memcpy(packet + 12, chunk, sizeof chunk);
-	uint32_t crc = crc32c_le32(packet, 32);
-	memcpy(packet + 8, &crc, sizeof crc);
-	return 32;
-}
-
-static size_t fill(unsigned char *packet, uint64_t number)
-{
-	if (options.protocol == IPPROTO_ICMP || options.protocol == IPPROTO_ICMPV6)
-		return fill_echo(packet, number);
-	if (options.protocol == IPPROTO_SCTP)
-		return fill_init(packet, number);
-	packet[2] = 8; /* GRE: IPv4 inside */
-	return 24;
-}
-
 static int send_on(int fd, uint64_t number)
 {
 	unsigned char packet[64] = "x";
@@ -230,7 +178,8 @@ static int send_on(int fd, uint64_t number)
 		return failed && errno != EINPROGRESS ? errno : 0;
 	}
 	if (is_raw())
-		size = fill((unsigned char *)memset(packet, 0, sizeof packet), number);
+		size = fill((unsigned char *)memset(packet, 0, sizeof packet), options.protocol, number,
+			    options.source ? options.source : 20000 + number % 40000, port_be16());
 	union address to = options.to;
 	if (is_raw() && is_v6())
 		to.v6.sin6_port = 0;
@@ -320,20 +269,6 @@ static void listen_on(const char *address, const char *range)
 		options.source = port;
 		open_socket(0);
 	}
-}
-
-static int protocol_number(const char *text, bool v6)
-{
-	static const struct {
-		const char *name;
-		int number;
-	} names[] = {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}, {"gre", IPPROTO_GRE}};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!strcmp(text, names[i].name))
-			return names[i].number;
-	if (!strcmp(text, "icmp"))
-		return v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
-	return atoi(text);
 }
 
 static const struct option long_options[] = {
