@@ -2,10 +2,9 @@
 
 import json
 import os
-import pathlib
 import subprocess
 
-from harness.node import cgroup2_root, remove_cgroup
+from harness.cgroups import made_cgroup
 from robust.lab import await_that, case, need_program
 
 from .images import CLIENTS
@@ -115,17 +114,6 @@ def in_cgroups(folders, command):
     finally:
         for file in files:
             os.close(file)
-
-
-def made_cgroup(lab, path, root=None):
-    """`root`: of a hierarchy; None: of v2."""
-    folder = root or cgroup2_root()
-    for part in pathlib.PurePath(path).parts[1:]:
-        folder = folder / part
-        if not folder.exists():
-            folder.mkdir()
-            lab.stack.callback(remove_cgroup, folder)
-    return folder
 
 
 def last_line(command, **options):

@@ -1,37 +1,17 @@
 """Containers that only cgroup v1 knows, on a host that has both."""
 
 import json
-import pathlib
 
-from robust.lab import Skip, case
+from harness.cgroups import made_cgroup, need_v1, v1_mounts
+from robust.lab import case
 
 from .disk import Box, Disk
 from .judge import Judge
 from .lab import Owner
-from .others import box, command_in, in_cgroups, made_cgroup
+from .others import box, command_in, in_cgroups
 
-KNOWN = ("memory", "pids", "cpu", "devices")  # the hierarchies in which porttrace looks for containers, in its order
 ALONE, TWIN, LOWER, UPPER = (digit * 64 for digit in "ab12")
 CART = Box("shop", "cart", "app")
-
-
-def v1_mounts():
-    """controller → where its v1 hierarchy is mounted."""
-    mounts = {}
-    for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
-        _, folder, kind, options, *_ = line.split()
-        if kind == "cgroup":
-            mounts |= {name: pathlib.Path(folder) for name in options.split(",")}
-    return mounts
-
-
-def need_v1():
-    """(the controller by which porttrace knows the containers' hierarchy, controller → mount)"""
-    mounts = v1_mounts()
-    found = [name for name in KNOWN if name in mounts]
-    if not found:
-        raise Skip("no controller in a v1 hierarchy here")
-    return found[0], {name: mounts[name] for name in found}
 
 
 class Cases:

@@ -3,8 +3,7 @@
 import re
 import time
 
-from pods.others import made_cgroup
-from pods.v1 import need_v1
+from harness.cgroups import made_cgroup, need_v1
 from robust.lab import case, equal
 
 from .judge import Expected, Judge
