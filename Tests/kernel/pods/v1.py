@@ -2,7 +2,7 @@
 
 import json
 
-from harness.cgroups import made_cgroup, need_v1, v1_mounts
+from harness.cgroups import made_cgroup, need_v1
 from robust.lab import case
 
 from .disk import Box, Disk
