@@ -84,6 +84,7 @@ struct Arguments {
         var ofTrace: StaticString?
         var help = false
         var version = false
+        unsetenv("POSIXLY_CORRECT")  // it would end the options at the command's name
         linux_getopt_reset()
         while true {
             var index: Int32 = -1

@@ -30,7 +30,9 @@ final class NodeWatch {
     private let namesList: NamesList?
     let stream: EventStream
     private let pressure: NodePressure?
-    private var status = StatusLine()
+    private let start = KernelClock.monotonicNow()
+    /// Milliseconds after which the status is shown anew.
+    private static let statusPeriod: Int32 = 1000
     private var reportedRing: UInt64 = 0
     private var reportedMissed: UInt64 = 0
     private var announcedIdle = false
@@ -82,7 +84,7 @@ final class NodeWatch {
     }
 
     /// Streams until a signal, the end of the duration or of the reader, or until the view wants no more; then detaches and
-    /// reports what is left, unless there is nobody to report to.
+    /// reports what is left, unless the reader has gone. What cannot be written any more is counted: see ``StandardOutput``.
     func run(_ view: (any WatchView)? = nil) throws(ProbeError) {
         announce()
         try view?.begin()
@@ -104,11 +106,11 @@ final class NodeWatch {
             }
         }
         view?.end()
-        status.clear()
-        guard output.state == .open else { return }
+        StandardError.clearStatus()
+        guard output.state != .closed else { return }
         session.detach()
         try flush(last: true)
-        awaitAnswers()
+        if output.state == .open { awaitAnswers() }
         nameOtherDrops()
         stream.finish(facts, at: KernelClock.utcNow())
         write()
@@ -139,10 +141,13 @@ final class NodeWatch {
         polled += [conntrack.descriptor, census.descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         if let view { polled += view.polled }
         let watches = StandardError.isTerminal && options.showsStatus && stream.passed == 0
-        if watches { status.show() }
+        if watches {
+            let seconds = (KernelClock.monotonicNow() - start) / 1_000_000_000
+            StandardError.show(status: "watching for \(seconds) s, no failure to show")
+        }
         let isPaced = session.conntrack != nil || pressure != nil
         let refresh = isPaced ? Int32(ConntrackAudit.freshness / 1_000_000) : -1
-        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else { return true }
+        guard poll(&polled, nfds_t(polled.count), watches ? Self.statusPeriod : refresh) > 0 else { return true }
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }
@@ -232,7 +237,7 @@ final class NodeWatch {
 
     func write() {
         guard stream.pendingByteCount > 0 else { return }
-        status.clear()
+        StandardError.clearStatus()
         stream.withPendingBytes { output.write($0) }
         stream.consume(stream.pendingByteCount)
     }

@@ -39,9 +39,12 @@ final class StandardOutput {
         case .open, .closed:
             return 0
         case .stalled:
-            StandardError.write(line: "standard output took nothing for 2 s after the stop: \(dropped)")
+            StandardError.write(
+                line: "standard output took nothing for 2 s after the stop: \(dropped) (its reader must go on reading)")
         case .failed(let code):
-            StandardError.write(line: "cannot write standard output: \(String(cString: strerror(code))): \(dropped)")
+            StandardError.write(
+                line: "cannot write standard output: \(String(cString: strerror(code))): \(dropped) "
+                    + (code == ENOSPC || code == EDQUOT ? "(make room, or write elsewhere)" : "(write elsewhere)"))
         }
         return 1
     }
@@ -71,8 +74,18 @@ final class StandardOutput {
                 state = .failed(errno)
             }
         }
+        if case .failed = state, isFile { takeBack(bytes[..<rest.startIndex]) }
         droppedBytes += rest.count
         droppedLines += rest.reduce(0) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
+    }
+
+    /// Takes the beginning of a line that could not be written whole off the end of the file, if it still is the end.
+    private func takeBack(_ written: Slice<UnsafeRawBufferPointer>) {
+        let count = written.reversed().prefix { $0 != UInt8(ascii: "\n") }.count
+        var status = stat()
+        let place = lseek(STDOUT_FILENO, 0, SEEK_CUR)
+        guard count > 0, fstat(STDOUT_FILENO, &status) == 0, status.st_size == place else { return }
+        if ftruncate(STDOUT_FILENO, place - count) == 0 { droppedBytes += count }
     }
 
     /// Waits until a write of PIPE_BUF bytes does not block; false where that is not to be expected any more.

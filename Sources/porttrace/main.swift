@@ -8,12 +8,20 @@ for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) 
     _ = open("/dev/null", O_RDWR)
 }
 
+/// Prints what was asked for instead of work.
+func show(_ text: String) throws(ProbeError) {
+    print(text, terminator: "")
+    guard fflush(nil) != 0 else { return }
+    throw ProbeError(
+        "cannot write standard output: \(String(cString: strerror(errno)))", hint: "make room, or write elsewhere")
+}
+
 do {
     switch try Arguments.parse() {
     case .help(let command):
-        print(Help.text(for: command), terminator: "")
+        try show(Help.text(for: command))
     case .version:
-        print("porttrace \(Version.number)")
+        try show("porttrace \(Version.number)\n")
     case .trace(let options, let format):
         exit(try TraceCommand.run(options, format: format))
     case .check(let options, let format):

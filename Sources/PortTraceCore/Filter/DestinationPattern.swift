@@ -59,12 +59,16 @@ public struct DestinationPattern: Equatable, Sendable {
         }
     }
 
-    /// Whether a destination is one of these.
-    func matches(_ destination: IPAddress, port: UInt16) -> Bool {
-        if self.port != 0, self.port != port { return false }
-        guard let network else { return true }
-        return destination.family == network.address.family
-            && destination.masked(to: network.length) == network.address
+    /// Whether a destination is one of these; its port 0: it has none, or it is not known.
+    func evaluate(_ destination: IPAddress, port: UInt16) -> Verdict {
+        if let network {
+            let isInside =
+                destination.family == network.address.family
+                && destination.masked(to: network.length) == network.address
+            if !isInside { return .reject }
+        }
+        if self.port != 0, port == 0 { return .undecided }
+        return Verdict(self.port == 0 || self.port == port)
     }
 }
 

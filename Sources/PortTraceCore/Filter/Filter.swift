@@ -229,6 +229,6 @@ extension Filter {
     private func evaluate(_ destination: Endpoint?) -> Verdict {
         if destinations.isEmpty { return .pass }
         guard let destination else { return .undecided }
-        return Verdict(destinations.contains { $0.matches(destination.address, port: destination.port) })
+        return destinations.reduce(.reject) { $0.or($1.evaluate(destination.address, port: destination.port)) }
     }
 }

@@ -202,18 +202,21 @@ def full_disk_file(lab):
     lab.fail(1000, 500)
     equal(trace.wait(), 1, "exit status")
     equal(len(trace.message_lines()), 1, f"lines on standard error: {trace.messages()!r}")
+    written = (folder / "out").read_bytes()
+    check(written and written.endswith(b"\n"), f"half a line at the end: {written[-80:]!r}")
+    parse_lines(written)
     return trace.message_lines()[0]
 
 
 @case
 def blocked_pipe(lab):
-    """SIGTERM while nobody reads: it gives up, and says how much was not written."""
+    """SIGTERM while nobody reads: it gives up, and says how much was not written, down to the summary."""
     lab.once()
     reading, writing = os.pipe()
     lab.started.callback(os.close, reading)
-    trace = lab.attached("-o", "ndjson", stdout=writing)
+    trace = lab.attached("-o", "ndjson", "--each", "--kind", "connect_exhausted", stdout=writing)
     os.close(writing)
-    storm = lab.fail(20_000, 5000)
+    storm = lab.fail(1000, 500)
     trace.send(signal.SIGTERM)
     equal(trace.wait(), 1, "exit status")
     words = trace.message_lines()
@@ -227,6 +230,7 @@ def blocked_pipe(lab):
     lines = taken.count(b"\n")
     whole = parse_lines(taken[: taken.rfind(b"\n") + 1])
     check(sum(event["count"] for event in whole) <= storm.total, "more in the pipe than there were")
+    equal(lines + int(found[1]), storm.total + 1, "lines read and not written, the summary among them")
     return f"{lines} lines in the pipe; {words[0]}"
 
 
