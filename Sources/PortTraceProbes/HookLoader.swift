@@ -19,7 +19,8 @@ struct HookLoader {
         if configuration.verbose { Log.show() } else { Log.hide() }
         try checkTypes()
         let tracefs = TraceFS.open()
-        var features = KernelFeatures.probe(tracefs: tracefs, kprobeGroup: kprobeGroup)
+        var features = KernelFeatures.probe(
+            tracefs: tracefs, kprobeGroup: kprobeGroup, mode: configuration.mode)
         let object = try ProbeError.wrapping { () throws(BPFError) in try loadMaps() }
         var maps: [SharedMap: Int32] = [:]
         for map in SharedMap.allCases {
@@ -36,7 +37,7 @@ struct HookLoader {
         var census = hooks.first
         if hooks.isEmpty {
             kprobes?.removeAll()
-            features.probeFexit()
+            if configuration.mode.refusal(of: .fexit) == nil { features.probeFexit() }
             (states, hooks) = attachEach(plan(features), maps: maps, kprobes: kprobes)
             for programs in [programs, PortCensusReader.Program.needed(processes: false)] where census == nil {
                 census = try? AttachedHooks([], census: programs, maps: maps, btf: configuration.btf, kprobes: nil)

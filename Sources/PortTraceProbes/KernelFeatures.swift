@@ -42,13 +42,16 @@ public struct KernelFeatures: Sendable, Equatable {
 }
 
 extension KernelFeatures {
-    /// Tries everything out on the running kernel but fexit: looking its function up takes as long as attaching it.
-    static func probe(tracefs: TraceFS?, kprobeGroup: String) -> KernelFeatures {
+    /// Tries out on the running kernel what the mode allows, but fexit: looking its function up takes as long as attaching it.
+    static func probe(tracefs: TraceFS?, kprobeGroup: String, mode: ProbeMode) -> KernelFeatures {
         var features = untried()
         features.attachments[.rawTracepoint] = outcome { () throws(BPFError) in
             try Kernel.tryRawTracepoint("inet_sock_set_state")
         }
-        features.attachments[.kprobe] = KprobeEvents.probe("inet_hash_connect", tracefs: tracefs, group: kprobeGroup)
+        if mode.refusal(of: .kprobe) == nil {
+            features.attachments[.kprobe] = KprobeEvents.probe(
+                "inet_hash_connect", tracefs: tracefs, group: kprobeGroup)
+        }
         features.attachments[.tracepoint] = tracefs?.event("sock/inet_sock_set_state") ?? .refused("no tracefs")
         return features
     }

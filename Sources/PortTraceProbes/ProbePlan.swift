@@ -70,7 +70,8 @@ extension Hook {
 }
 
 extension ProbeMode {
-    fileprivate func refusal(of attachment: Attachment) -> String? {
+    /// Why it may not be used; nil: it may.
+    func refusal(of attachment: Attachment) -> String? {
         switch (self, attachment.tier) {
         case (.auto, _), (.fentry, _), (_, .tracepoint), (.kprobe, .kprobe): nil
         case (.kprobe, .fentry), (.tracepoint, .fentry), (.tracepoint, .kprobe): "not with --probe-mode \(rawValue)"
