@@ -68,6 +68,20 @@ static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *s
 	record(key, detail);
 }
 
+/*
+ * An entry's status, with IPS_CONFIRMED only where the entry is in the table, or was. From v5.19 (1397af5bfd7d) until v6.16
+ * (2d72afb34065, also in 6.1.147 and 6.12.40) the bit is set before the insertion, which may fail yet. An entry that never
+ * was in a list has no way back in it (__nf_conntrack_alloc()); one that was taken out has a poison there.
+ */
+static __always_inline unsigned long entry_status(struct nf_conn *ct)
+{
+	unsigned long status = BPF_CORE_READ(ct, status);
+
+	if (status & IPS_CONFIRMED && !BPF_CORE_READ(ct, tuplehash[0].hnnode.pprev))
+		status &= ~(unsigned long)IPS_CONFIRMED;
+	return status;
+}
+
 static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net,
 					  struct pt_conntrack *state)
 {
@@ -75,7 +89,7 @@ static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *sk
 	struct nf_conn *ct = (void *)(nfct & NFCT_PTRMASK);
 
 	if (ct)
-		status = BPF_CORE_READ(ct, status);
+		status = entry_status(ct);
 	else if (nfct) /* untracked */
 		return false;
 	int made = claim((u64)net, nfct, status);
@@ -130,7 +144,7 @@ static __always_inline bool has_new_entry(struct sk_buff *skb)
 {
 	struct nf_conn *ct = (void *)(BPF_CORE_READ(skb, _nfct) & NFCT_PTRMASK);
 
-	return ct && !(BPF_CORE_READ(ct, status) & IPS_CONFIRMED);
+	return ct && !(entry_status(ct) & IPS_CONFIRMED);
 }
 
 /*

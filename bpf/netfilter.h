@@ -12,7 +12,9 @@ enum {
 	IPS_SRC_NAT = 1 << 4,
 	IPS_DST_NAT = 1 << 5,
 	IPS_SEQ_ADJUST = 1 << 6,
-	IPS_DYING = 1 << 9,
+	IPS_SRC_NAT_DONE = 1 << 7,
+	IPS_DST_NAT_DONE = 1 << 8,
+	IPS_TEMPLATE = 1 << 11,
 };
 #define NFCT_PTRMASK ~7UL /* include/linux/netfilter/nf_conntrack_common.h: _nfct is a pointer and 3 bits */
 
@@ -141,7 +143,11 @@ struct nf_conntrack_tuple {
 		u8 protonum;
 	} dst;
 };
+struct hlist_nulls_node {
+	struct hlist_nulls_node **pprev;
+};
 struct nf_conntrack_tuple_hash {
+	struct hlist_nulls_node hnnode;
 	struct nf_conntrack_tuple tuple;
 };
 struct nf_conntrack_zone {
