@@ -199,12 +199,23 @@ static __always_inline u64 sysctl_address(u64 descriptor)
 
 #define PT_GENERIC_IDS 128 /* subsystems with data of each namespace; kernels have about 50 */
 
+/* The module whose folder of /sys/module is open; NULL for one that is built in. */
+static __always_inline struct module *open_module(u64 descriptor)
+{
+	struct file___inode *file = (void *)task_file(descriptor);
+	struct kernfs_node___priv *node = BPF_CORE_READ(file, f_inode, i_private);
+	/* It begins with the folder's kobject. */
+	struct module_kobject *kobject = BPF_CORE_READ(node, priv);
+
+	return bpf_core_field_exists(kobject->mod) ? BPF_CORE_READ(kobject, mod) : 0;
+}
+
 /*
  * What has no symbol: learnt from files of the loader's own. A UDP and a TCP socket; nf_conntrack_count and
- * nf_conntrack_max of /proc/sys/net/netfilter, 0 where conntrack is not there.
+ * nf_conntrack_max of /proc/sys/net/netfilter, 0 where conntrack is not there; its module's folder, 0 where there is none.
  */
 SEC("raw_tp")
-int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
+int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max, u64 module)
 {
 	struct pt_conntrack *state = conntrack_state();
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -215,8 +226,11 @@ int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
 	learn_tables(state, udp, tcp);
 	state->count_id = state->max = 0;
 	state->max_address = 0;
-	if (!count || !max)
+	state->is_there = count && max;
+	state->module = module ? (u64)open_module(module) : 0;
+	if (!state->is_there)
 		return 0;
+	state->was_there = 1;
 	state->max_address = sysctl_address(max);
 	state->max = table_limit(state);
 

@@ -213,6 +213,18 @@ struct proc_inode {
 struct bpf_array {
 	void *pptrs[1];
 };
+enum module_state { /* include/linux/module.h */
+		    MODULE_STATE_LIVE,
+};
+struct module {
+	enum module_state state;
+};
+struct module_kobject {
+	struct module *mod;
+};
+struct kernfs_node___priv {
+	void *priv;
+};
 
 #pragma clang attribute pop
 #endif

@@ -189,14 +189,13 @@ public final class ConntrackAudit {
 
     /// Where conntrack's variables are: it may have come, gone or come back.
     private func learn() throws(BPFError) {
-        let count = open("/proc/sys/net/netfilter/nf_conntrack_count", O_RDONLY | O_CLOEXEC)
-        let max = open("/proc/sys/net/netfilter/nf_conntrack_max", O_RDONLY | O_CLOEXEC)
-        defer {
-            if count >= 0 { close(count) }
-            if max >= 0 { close(max) }
-        }
-        let files = count >= 0 && max >= 0 ? [UInt64(count), UInt64(max)] : [0, 0]
-        _ = try run(.learn, sockets.map { UInt64($0.number) } + files)
+        let paths = [
+            "/proc/sys/net/netfilter/nf_conntrack_count", "/proc/sys/net/netfilter/nf_conntrack_max",
+            "/sys/module/nf_conntrack",
+        ]
+        let files = paths.map { open($0, O_RDONLY | O_CLOEXEC) }
+        defer { for file in files where file >= 0 { _ = close(file) } }
+        _ = try run(.learn, sockets.map { UInt64($0.number) } + files.map { UInt64(max($0, 0)) })
     }
 
     private func walkAddresses() throws(BPFError) {
