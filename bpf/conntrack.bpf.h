@@ -82,6 +82,16 @@ static __always_inline unsigned long entry_status(struct nf_conn *ct)
 	return status;
 }
 
+/*
+ * Whether a packet can have died where its entry is inserted: sent by the opener, and, where there is NAT at all, past both
+ * of its kinds, of which the source's comes last. Rules of forward drop new packets before that. A template is no entry.
+ */
+static __always_inline bool may_be_inserted(unsigned long nfct, unsigned long status)
+{
+	return (nfct & ~NFCT_PTRMASK) < IP_CT_IS_REPLY && !(status & (IPS_CONFIRMED | IPS_TEMPLATE)) &&
+	       (!(status & IPS_DST_NAT_DONE) || status & IPS_SRC_NAT_DONE);
+}
+
 static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net,
 					  struct pt_conntrack *state)
 {
@@ -92,7 +102,9 @@ static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *sk
 		status = entry_status(ct);
 	else if (nfct) /* untracked */
 		return false;
-	int made = claim((u64)net, nfct, status);
+	if (ct && !(status & IPS_CONFIRMED) && !may_be_inserted(nfct, status))
+		return false;
+	int made = claim((u64)skb, (u64)net, nfct, status);
 	if (made == CLAIM_NOTHING)
 		return false;
 	if (made != CLAIM_NOT_OURS)
@@ -139,12 +151,21 @@ static __always_inline int packet_freed(struct sk_buff *skb)
 	return 0;
 }
 
-/* Whether a packet has an entry that is not in the table yet. */
-static __always_inline bool has_new_entry(struct sk_buff *skb)
+/*
+ * Whether a received packet's route is known: conntrack looks at it before that, rules of forward and input after it. A tunnel
+ * leaves what it knows of the outer packet in that place. Not so with IPsec, where the route stays: such packets are counted
+ * without a name.
+ */
+static __always_inline bool was_routed(struct sk_buff *skb)
 {
-	struct nf_conn *ct = (void *)(BPF_CORE_READ(skb, _nfct) & NFCT_PTRMASK);
+	struct dst_entry *dst = (void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL);
 
-	return ct && !(entry_status(ct) & IPS_CONFIRMED);
+	return dst && BPF_CORE_READ(skb, skb_iif) && !(BPF_CORE_READ(dst, flags) & DST_METADATA);
+}
+
+static __always_inline bool tells_reasons(void)
+{
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 }
 
 /*
@@ -153,10 +174,14 @@ static __always_inline bool has_new_entry(struct sk_buff *skb)
  */
 static __always_inline bool may_be_conntrack(struct sk_buff *skb, u32 reason)
 {
+	unsigned long nfct = BPF_CORE_READ(skb, _nfct);
+	struct nf_conn *ct = (void *)(nfct & NFCT_PTRMASK);
+
+	if (!tells_reasons() || reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP))
+		return ct || !was_routed(skb);
 	if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
-		return has_new_entry(skb);
-	return reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP) ||
-	       (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) &&
+		return ct && may_be_inserted(nfct, entry_status(ct));
+	return (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) &&
 		(reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) ||
 		 reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_TC_EGRESS))) ||
 	       (bpf_core_enum_value_exists(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH) &&
@@ -164,25 +189,22 @@ static __always_inline bool may_be_conntrack(struct sk_buff *skb, u32 reason)
 			bpf_core_enum_value(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH));
 }
 
-static __always_inline bool tells_reasons(void)
-{
-	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
-}
-
 SEC("raw_tp/kfree_skb")
 int conntrack_raw_tp(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
+	u32 reason = tells_reasons() ? ctx[2] : 0;
 
-	return tells_reasons() && !may_be_conntrack(skb, ctx[2]) ? 0 : packet_freed(skb);
+	return may_be_conntrack(skb, reason) ? packet_freed(skb) : 0;
 }
 
 SEC("tp/skb/kfree_skb")
 int conntrack_tp(struct trace_event_raw_kfree_skb *ctx)
 {
 	struct sk_buff *skb = ctx->skbaddr;
+	u32 reason = tells_reasons() ? ctx->reason : 0;
 
-	return tells_reasons() && !may_be_conntrack(skb, ctx->reason) ? 0 : packet_freed(skb);
+	return may_be_conntrack(skb, reason) ? packet_freed(skb) : 0;
 }
 
 /* ---- run by user space (BPF_PROG_TEST_RUN), attached to nothing ---- */

@@ -56,6 +56,7 @@ static __always_inline bool read_counters(struct net *net, u64 offset, struct pt
 	stat = (void *)stat + offset;
 	now->drop = BPF_CORE_READ(stat, drop);
 	now->insert_failed = BPF_CORE_READ(stat, insert_failed);
+	now->invalid = BPF_CORE_READ(stat, invalid);
 	return true;
 }
 
@@ -63,7 +64,6 @@ static __always_inline void read_other_counters(struct net *net, u64 offset, str
 {
 	struct ip_conntrack_stat *stat = (void *)BPF_CORE_READ(net, ct.stat) + offset;
 
-	now->invalid = BPF_CORE_READ(stat, invalid);
 	now->early_drop = BPF_CORE_READ(stat, early_drop);
 	now->chain_too_long = bpf_core_field_exists(stat->chaintoolong) ? BPF_CORE_READ(stat, chaintoolong) : 0;
 }

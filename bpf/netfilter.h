@@ -6,7 +6,6 @@
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h */
 enum {
-	IPS_SEEN_REPLY = 1 << 1,
 	IPS_ASSURED = 1 << 2,
 	IPS_CONFIRMED = 1 << 3,
 	IPS_SRC_NAT = 1 << 4,
@@ -16,7 +15,9 @@ enum {
 	IPS_DST_NAT_DONE = 1 << 8,
 	IPS_TEMPLATE = 1 << 11,
 };
-#define NFCT_PTRMASK ~7UL /* include/linux/netfilter/nf_conntrack_common.h: _nfct is a pointer and 3 bits */
+/* include/linux/netfilter/nf_conntrack_common.h: _nfct is a pointer and, in 3 bits, an enum ip_conntrack_info */
+#define NFCT_PTRMASK ~7UL
+enum { IP_CT_IS_REPLY = 3 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -77,7 +78,9 @@ struct net_device___priv { /* v6.7: 1cc3b8cd8d7d and others; the private part be
 
 struct dst_entry {
 	struct net_device *dev;
+	unsigned short flags;
 };
+#define DST_METADATA 0x0080 /* include/net/dst.h */
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
@@ -87,6 +90,8 @@ struct sk_buff {
 	__be16 protocol;
 	u16 network_header;
 	unsigned char *head;
+	unsigned char *data;
+	unsigned int len, data_len;
 };
 
 struct ip_conntrack_stat {

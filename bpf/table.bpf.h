@@ -15,6 +15,7 @@
 #include "conntrack_maps.bpf.h"
 #include "counters.bpf.h"
 #include "netfilter.h"
+#include "tuple.bpf.h"
 
 static __always_inline void fill_table_key(struct pt_table_key *key, struct net *net)
 {
@@ -112,28 +113,24 @@ enum claim {
 };
 
 /*
- * drop alone, and no entry: the table is full, or, where it has room, the entry's memory was refused, or the protocol's
- * own check has refused the packet, which then counts as invalid too. resolve_normal_ct() and its caller,
- * net/netfilter/nf_conntrack_core.c. A table at three quarters is full: entries may have gone since.
+ * drop alone, and no entry: the table is full, or, where it has room, the entry's memory was refused, or the packet is a SYN
+ * that was to open a flow anew while somebody else was removing the old entry: nf_conntrack_tcp_packet() then refuses it, and
+ * it counts as invalid too. resolve_normal_ct() and its caller, net/netfilter/nf_conntrack_core.c. A table at three quarters
+ * is full: entries may have gone since.
  */
-static __always_inline enum claim judge_without_entry(struct net *net, u64 offset, struct pt_table *table,
+static __always_inline enum claim judge_without_entry(struct net *net, bool was_invalid, struct sk_buff *skb,
 						      struct pt_conntrack *state)
 {
 	u32 limit = table_limit(state);
 	s64 entries = table_entries(net, state);
-	struct pt_counters now = {};
 
 	if (!state->max_address || entries < 0 || (limit && entries * 4 >= (s64)limit * 3))
 		return CLAIM_TABLE_FULL;
-	read_other_counters(net, offset, &now);
-	if (now.invalid == table->last.invalid)
-		return CLAIM_NO_MEMORY;
-	table->last.invalid = now.invalid;
-	return CLAIM_NOT_OURS;
+	return was_invalid && is_syn(skb) ? CLAIM_NOT_OURS : CLAIM_NO_MEMORY;
 }
 
 /* The claim, an enum claim, of a packet with `_nfct` on the counters of one namespace. */
-__noinline int claim(u64 netns, u64 nfct, u64 status)
+__noinline int claim(u64 packet, u64 netns, u64 nfct, u64 status)
 {
 	struct pt_conntrack *state = conntrack_state();
 	struct pt_cpu *cpu = this_cpu();
@@ -163,13 +160,15 @@ __noinline int claim(u64 netns, u64 nfct, u64 status)
 	}
 	restart_if_lower(table, &now, table->flushed.early_drop);
 	table->netns_id = BPF_CORE_READ(net, ns.inum);
+	bool was_invalid = now.invalid != table->last.invalid; /* some packet since the last one that came here */
+	table->last.invalid = now.invalid;
 
 	u32 drop = now.drop - table->last.drop, insert_failed = now.insert_failed - table->last.insert_failed;
 	if (!nfct) {
 		/* A clash counts as both: as many drops wait for a packet with an entry. */
 		if (drop <= insert_failed)
 			return CLAIM_NOTHING;
-		enum claim judged = judge_without_entry(net, offset, table, state);
+		enum claim judged = judge_without_entry(net, was_invalid, (void *)packet, state);
 		table->last.drop++;
 		if (judged == CLAIM_NOT_OURS)
 			table->not_ours++;
