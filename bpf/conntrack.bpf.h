@@ -20,6 +20,17 @@
 #include "table.bpf.h"
 #include "tuple.bpf.h"
 
+/*
+ * Seconds that an entry would have had left, had it been inserted just now; 0 unknown. Until then its timeout is what is left
+ * (__nf_ct_refresh_acct()). A TCP flow that began with something else than a SYN is in another state than those are.
+ */
+static __always_inline u32 fresh_timeout(struct nf_conn *ct, u8 proto, struct pt_conntrack *state)
+{
+	if (proto == IPPROTO_TCP && BPF_CORE_READ(ct, proto.tcp.state) != TCP_CONNTRACK_SYN_SENT)
+		return 0;
+	return (u64)BPF_CORE_READ(ct, timeout) * state->tick_ns / 1000000000;
+}
+
 static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net, int claim,
 					   struct nf_conn *ct, unsigned long status, struct pt_conntrack *state)
 {
@@ -59,6 +70,8 @@ static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *s
 		fill_entry_tuple(key, detail, ct, status);
 	else
 		fill_packet_tuple(key, detail, skb, &transport);
+	if (key->kind == PT_KIND_SNAT_CLASH)
+		detail->fresh_timeout = fresh_timeout(ct, key->proto, state);
 	fill_flow_owner((u64)skb, (u64)transport, (u64)net, PROGRAM_CONNTRACK);
 	/* What datagram and raw sockets get from an output hook (nf_hook_slow(), NF_DROP_GETERR()). */
 	u16 type = BPF_CORE_READ(skb, sk, sk_type);

@@ -18,6 +18,7 @@ enum {
 /* include/linux/netfilter/nf_conntrack_common.h: _nfct is a pointer and, in 3 bits, an enum ip_conntrack_info */
 #define NFCT_PTRMASK ~7UL
 enum { IP_CT_IS_REPLY = 3 };
+enum { TCP_CONNTRACK_SYN_SENT = 1 }; /* include/uapi/linux/netfilter/nf_conntrack_tcp.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -158,12 +159,19 @@ struct nf_conntrack_tuple_hash {
 struct nf_conntrack_zone {
 	u16 id;
 };
+struct ip_ct_tcp {
+	u8 state; /* enum tcp_conntrack */
+};
+union nf_conntrack_proto {
+	struct ip_ct_tcp tcp;
+};
 struct nf_conn {
 	u32 timeout;
 	struct nf_conntrack_zone zone;
 	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;
 	possible_net_t ct_net;
+	union nf_conntrack_proto proto;
 };
 
 struct udp_hslot {

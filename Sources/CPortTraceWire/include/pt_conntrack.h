@@ -53,8 +53,8 @@ struct pt_conntrack {
 	unsigned int max;	   /* nf_conntrack_max when learnt */
 
 	unsigned int
-		tw_overflow; /* index in struct linux_mib, written by user space before the programs run; 0: none */
-	unsigned int unused;
+		tw_overflow;  /* index in struct linux_mib, written by user space before the programs run; 0: none */
+	unsigned int tick_ns; /* of a jiffy, likewise */
 
 	/* A walk over the namespaces: where its next run begins, 0 at its end. */
 	unsigned long long cursor;
