@@ -302,16 +302,18 @@ def unloaded(lab):
         raise Skip("the conntrack module cannot be taken away here: in guests only")
     if lab.options.without_porttrace:
         raise Skip("nothing to be seen without porttrace")
-    senders = everyone("p1", "node")
+    before, after = everyone("p1", "node"), everyone("p1", "node")
+    for sender in after:
+        sender.name += "-again"
     lab.build("p1")
     node = lab.nets["node"]
     lab.track()
-    lab.count(*senders)
+    lab.count(*before, *after)
     lab.fill_up()
     lab.attach()
     if lab.trace.tiers["evictions"].startswith("fentry"):
         raise Skip("the evictions' fentry keeps the module: in the other modes")
-    lab.send(*senders, linger=1.5).close()
+    lab.send(*before, linger=1.5).close()
     time.sleep(2 * SECOND)  # every counter is read
     first = {kind: collections.Counter(net.counters()) for kind, net in lab.nets.items()}
     node.nft("delete table inet tracking")
@@ -326,7 +328,7 @@ def unloaded(lab):
         for kind, counters in first.items()
     }
     lab.fill_up()
-    lab.send(*senders, linger=1.5).close()
+    lab.send(*after, linger=1.5).close()
     lab.detach()
     lab.note(f"before it went {first['node']['drop']}, after it came back {lab.after['node']['drop']}")
     return Judge(lab)

@@ -60,8 +60,8 @@ def raced(lab, senders, rules, delay=DELAY, at_once=False, sysctls=()):
     judge = Judge(lab)
     moved = lab.moved("node")
     lab.note(f"{moved['insert_failed']} of {judge.attempts} lost, {moved['clash_resolve']} resolved")
-    if not moved["insert_failed"]:
-        lab.note("no race was lost here")
+    if not moved["insert_failed"] and not judge.problems:
+        raise Skip(f"none of {judge.attempts} packets lost a race here")
     if judge.by_type["snat_exhausted"]:
         judge.problem(f"{judge.by_type['snat_exhausted']} races are called exhaustion")
     return judge
@@ -99,8 +99,9 @@ def race_queued(lab):
     rules = ["oifname out masquerade"]
     judge = raced(lab, senders, rules, "ct state new queue num 0", at_once=True)
     for sender in senders[:6:2]:
-        if judge.refused_of(judge.group_of(sender)) < sender.entered / 2:
-            lab.note(f"{sender.name}: {judge.refused_of(judge.group_of(sender))} lost, {sender.entered} were meant to")
+        lost = judge.refused_of(judge.group_of(sender))
+        if lost < sender.entered / 2:
+            judge.problem(f"{sender.name}: {lost} lost, {sender.entered} were meant to")
     return judge
 
 
