@@ -2,9 +2,9 @@
  * Which namespace an address belongs to: pods' packets have lost their socket when conntrack of the node sees them, and
  * the address that they come from leads to their namespace.
  *
- * A walk over all namespaces has their addresses in a map (address_walk.bpf.h). What it does not know yet, or knows of
- * several namespaces, is decided by the incoming device (a veth's other end) or the running task's namespace, which then
- * must have the address.
+ * The incoming device tells it, if it is a veth and its other end's namespace has the address. A walk over all namespaces has
+ * their addresses in a map (address_walk.bpf.h), of a second ago. What that does not know yet is decided by the running
+ * task's namespace, which then must have the address.
  */
 #ifndef PT_ADDRESS_BPF_H
 #define PT_ADDRESS_BPF_H
@@ -234,8 +234,9 @@ __noinline u64 net_of_address(u64 packet, u64 table)
 		return 0;
 	/* Where it came in; its device is by now the one that it leaves by, if it was routed already. */
 	u64 peer = skb ? (u64)peer_net((void *)device_of_index(table, BPF_CORE_READ(skb, skb_iif))) : 0;
-	if (peer == table || !is_net((void *)peer, state))
-		peer = 0;
+	if (peer != table && is_net((void *)peer, state) &&
+	    has_address(peer, cpu->address.halves[0], cpu->address.halves[1], true))
+		return peer;
 	struct pt_address_owner *owner = bpf_map_lookup_elem(&pt_addresses, &cpu->address);
 	/* Met by the last complete walk, or by the one that may be under way. */
 	if (owner && owner->walk >= state->address_walk_done) {
@@ -244,12 +245,10 @@ __noinline u64 net_of_address(u64 packet, u64 table)
 		several = owner->several && owner->several >= state->address_walk_done;
 		/* The address may have moved since the walk. The host's own names nobody. */
 		if (!several && is_net(net, state) && BPF_CORE_READ(net, hash_mix) == owner->hash_mix &&
-		    (owner->net == peer || owner->net == state->host_net || owner->net == state->own_net ||
+		    (owner->net == state->host_net || owner->net == state->own_net ||
 		     has_address(owner->net, cpu->address.halves[0], cpu->address.halves[1], true)))
 			return owner->net;
 	}
-	if (peer && has_address(peer, cpu->address.halves[0], cpu->address.halves[1], true))
-		return peer;
 	if (several)
 		return 0;
 	struct task_struct *task = (void *)bpf_get_current_task();

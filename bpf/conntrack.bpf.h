@@ -20,6 +20,17 @@
 #include "table.bpf.h"
 #include "tuple.bpf.h"
 
+/*
+ * Seconds that an entry would have had left, had it been inserted just now; 0 unknown. Until then its timeout is what is left
+ * (__nf_ct_refresh_acct()). A TCP flow that began with something else than a SYN is in another state than those are.
+ */
+static __always_inline u32 fresh_timeout(struct nf_conn *ct, u8 proto, struct pt_conntrack *state)
+{
+	if (proto == IPPROTO_TCP && BPF_CORE_READ(ct, proto.tcp.state) != TCP_CONNTRACK_SYN_SENT)
+		return 0;
+	return (u64)BPF_CORE_READ(ct, timeout) * state->tick_ns / 1000000000;
+}
+
 static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net, int claim,
 					   struct nf_conn *ct, unsigned long status, struct pt_conntrack *state)
 {
@@ -59,6 +70,8 @@ static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *s
 		fill_entry_tuple(key, detail, ct, status);
 	else
 		fill_packet_tuple(key, detail, skb, &transport);
+	if (key->kind == PT_KIND_SNAT_CLASH)
+		detail->fresh_timeout = fresh_timeout(ct, key->proto, state);
 	fill_flow_owner((u64)skb, (u64)transport, (u64)net, PROGRAM_CONNTRACK);
 	/* What datagram and raw sockets get from an output hook (nf_hook_slow(), NF_DROP_GETERR()). */
 	u16 type = BPF_CORE_READ(skb, sk, sk_type);
@@ -68,6 +81,30 @@ static __always_inline void packet_refused(struct pt_cpu *cpu, struct sk_buff *s
 	record(key, detail);
 }
 
+/*
+ * An entry's status, with IPS_CONFIRMED only where the entry is in the table, or was. From v5.19 (1397af5bfd7d) until v6.16
+ * (2d72afb34065, also in 6.1.147 and 6.12.40) the bit is set before the insertion, which may fail yet. An entry that never
+ * was in a list has no way back in it (__nf_conntrack_alloc()); one that was taken out has a poison there.
+ */
+static __always_inline unsigned long entry_status(struct nf_conn *ct)
+{
+	unsigned long status = BPF_CORE_READ(ct, status);
+
+	if (status & IPS_CONFIRMED && !BPF_CORE_READ(ct, tuplehash[0].hnnode.pprev))
+		status &= ~(unsigned long)IPS_CONFIRMED;
+	return status;
+}
+
+/*
+ * Whether a packet can have died where its entry is inserted: sent by the opener, and, where there is NAT at all, past both
+ * of its kinds, of which the source's comes last. Rules of forward drop new packets before that. A template is no entry.
+ */
+static __always_inline bool may_be_inserted(unsigned long nfct, unsigned long status)
+{
+	return (nfct & ~NFCT_PTRMASK) < IP_CT_IS_REPLY && !(status & (IPS_CONFIRMED | IPS_TEMPLATE)) &&
+	       (!(status & IPS_DST_NAT_DONE) || status & IPS_SRC_NAT_DONE);
+}
+
 static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *skb, struct net *net,
 					  struct pt_conntrack *state)
 {
@@ -75,10 +112,12 @@ static __always_inline bool try_namespace(struct pt_cpu *cpu, struct sk_buff *sk
 	struct nf_conn *ct = (void *)(nfct & NFCT_PTRMASK);
 
 	if (ct)
-		status = BPF_CORE_READ(ct, status);
+		status = entry_status(ct);
 	else if (nfct) /* untracked */
 		return false;
-	int made = claim((u64)net, nfct, status);
+	if (ct && !(status & IPS_CONFIRMED) && !may_be_inserted(nfct, status))
+		return false;
+	int made = claim((u64)skb, (u64)net, nfct, status);
 	if (made == CLAIM_NOTHING)
 		return false;
 	if (made != CLAIM_NOT_OURS)
@@ -125,12 +164,21 @@ static __always_inline int packet_freed(struct sk_buff *skb)
 	return 0;
 }
 
-/* Whether a packet has an entry that is not in the table yet. */
-static __always_inline bool has_new_entry(struct sk_buff *skb)
+/*
+ * Whether a received packet's route is known: conntrack looks at it before that, rules of forward and input after it. A tunnel
+ * leaves what it knows of the outer packet in that place. Not so with IPsec, where the route stays: such packets are counted
+ * without a name.
+ */
+static __always_inline bool was_routed(struct sk_buff *skb)
 {
-	struct nf_conn *ct = (void *)(BPF_CORE_READ(skb, _nfct) & NFCT_PTRMASK);
+	struct dst_entry *dst = (void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL);
 
-	return ct && !(BPF_CORE_READ(ct, status) & IPS_CONFIRMED);
+	return dst && BPF_CORE_READ(skb, skb_iif) && !(BPF_CORE_READ(dst, flags) & DST_METADATA);
+}
+
+static __always_inline bool tells_reasons(void)
+{
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 }
 
 /*
@@ -139,10 +187,14 @@ static __always_inline bool has_new_entry(struct sk_buff *skb)
  */
 static __always_inline bool may_be_conntrack(struct sk_buff *skb, u32 reason)
 {
+	unsigned long nfct = BPF_CORE_READ(skb, _nfct);
+	struct nf_conn *ct = (void *)(nfct & NFCT_PTRMASK);
+
+	if (!tells_reasons() || reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP))
+		return ct || !was_routed(skb);
 	if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
-		return has_new_entry(skb);
-	return reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP) ||
-	       (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) &&
+		return ct && may_be_inserted(nfct, entry_status(ct));
+	return (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) &&
 		(reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_TC_INGRESS) ||
 		 reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_TC_EGRESS))) ||
 	       (bpf_core_enum_value_exists(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH) &&
@@ -150,25 +202,22 @@ static __always_inline bool may_be_conntrack(struct sk_buff *skb, u32 reason)
 			bpf_core_enum_value(enum skb_drop_reason_subsys, SKB_DROP_REASON_SUBSYS_OPENVSWITCH));
 }
 
-static __always_inline bool tells_reasons(void)
-{
-	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
-}
-
 SEC("raw_tp/kfree_skb")
 int conntrack_raw_tp(u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
+	u32 reason = tells_reasons() ? ctx[2] : 0;
 
-	return tells_reasons() && !may_be_conntrack(skb, ctx[2]) ? 0 : packet_freed(skb);
+	return may_be_conntrack(skb, reason) ? packet_freed(skb) : 0;
 }
 
 SEC("tp/skb/kfree_skb")
 int conntrack_tp(struct trace_event_raw_kfree_skb *ctx)
 {
 	struct sk_buff *skb = ctx->skbaddr;
+	u32 reason = tells_reasons() ? ctx->reason : 0;
 
-	return tells_reasons() && !may_be_conntrack(skb, ctx->reason) ? 0 : packet_freed(skb);
+	return may_be_conntrack(skb, reason) ? packet_freed(skb) : 0;
 }
 
 /* ---- run by user space (BPF_PROG_TEST_RUN), attached to nothing ---- */
@@ -185,12 +234,23 @@ static __always_inline u64 sysctl_address(u64 descriptor)
 
 #define PT_GENERIC_IDS 128 /* subsystems with data of each namespace; kernels have about 50 */
 
+/* The module whose folder of /sys/module is open; NULL for one that is built in. */
+static __always_inline struct module *open_module(u64 descriptor)
+{
+	struct file___inode *file = (void *)task_file(descriptor);
+	struct kernfs_node___priv *node = BPF_CORE_READ(file, f_inode, i_private);
+	/* It begins with the folder's kobject. */
+	struct module_kobject *kobject = BPF_CORE_READ(node, priv);
+
+	return bpf_core_field_exists(kobject->mod) ? BPF_CORE_READ(kobject, mod) : 0;
+}
+
 /*
  * What has no symbol: learnt from files of the loader's own. A UDP and a TCP socket; nf_conntrack_count and
- * nf_conntrack_max of /proc/sys/net/netfilter, 0 where conntrack is not there.
+ * nf_conntrack_max of /proc/sys/net/netfilter, 0 where conntrack is not there; its module's folder, 0 where there is none.
  */
 SEC("raw_tp")
-int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
+int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max, u64 module)
 {
 	struct pt_conntrack *state = conntrack_state();
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -201,8 +261,11 @@ int BPF_PROG(conntrack_learn, u64 udp, u64 tcp, u64 count, u64 max)
 	learn_tables(state, udp, tcp);
 	state->count_id = state->max = 0;
 	state->max_address = 0;
-	if (!count || !max)
+	state->is_there = count && max;
+	state->module = module ? (u64)open_module(module) : 0;
+	if (!state->is_there)
 		return 0;
+	state->was_there = 1;
 	state->max_address = sysctl_address(max);
 	state->max = table_limit(state);
 

@@ -6,15 +6,19 @@
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h */
 enum {
-	IPS_SEEN_REPLY = 1 << 1,
 	IPS_ASSURED = 1 << 2,
 	IPS_CONFIRMED = 1 << 3,
 	IPS_SRC_NAT = 1 << 4,
 	IPS_DST_NAT = 1 << 5,
 	IPS_SEQ_ADJUST = 1 << 6,
-	IPS_DYING = 1 << 9,
+	IPS_SRC_NAT_DONE = 1 << 7,
+	IPS_DST_NAT_DONE = 1 << 8,
+	IPS_TEMPLATE = 1 << 11,
 };
-#define NFCT_PTRMASK ~7UL /* include/linux/netfilter/nf_conntrack_common.h: _nfct is a pointer and 3 bits */
+/* include/linux/netfilter/nf_conntrack_common.h: _nfct is a pointer and, in 3 bits, an enum ip_conntrack_info */
+#define NFCT_PTRMASK ~7UL
+enum { IP_CT_IS_REPLY = 3 };
+enum { TCP_CONNTRACK_SYN_SENT = 1 }; /* include/uapi/linux/netfilter/nf_conntrack_tcp.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -75,7 +79,9 @@ struct net_device___priv { /* v6.7: 1cc3b8cd8d7d and others; the private part be
 
 struct dst_entry {
 	struct net_device *dev;
+	unsigned short flags;
 };
+#define DST_METADATA 0x0080 /* include/net/dst.h */
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
@@ -85,6 +91,8 @@ struct sk_buff {
 	__be16 protocol;
 	u16 network_header;
 	unsigned char *head;
+	unsigned char *data;
+	unsigned int len, data_len;
 };
 
 struct ip_conntrack_stat {
@@ -141,11 +149,21 @@ struct nf_conntrack_tuple {
 		u8 protonum;
 	} dst;
 };
+struct hlist_nulls_node {
+	struct hlist_nulls_node **pprev;
+};
 struct nf_conntrack_tuple_hash {
+	struct hlist_nulls_node hnnode;
 	struct nf_conntrack_tuple tuple;
 };
 struct nf_conntrack_zone {
 	u16 id;
+};
+struct ip_ct_tcp {
+	u8 state; /* enum tcp_conntrack */
+};
+union nf_conntrack_proto {
+	struct ip_ct_tcp tcp;
 };
 struct nf_conn {
 	u32 timeout;
@@ -153,6 +171,7 @@ struct nf_conn {
 	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;
 	possible_net_t ct_net;
+	union nf_conntrack_proto proto;
 };
 
 struct udp_hslot {
@@ -206,6 +225,18 @@ struct proc_inode {
 };
 struct bpf_array {
 	void *pptrs[1];
+};
+enum module_state { /* include/linux/module.h */
+		    MODULE_STATE_LIVE,
+};
+struct module {
+	enum module_state state;
+};
+struct module_kobject {
+	struct module *mod;
+};
+struct kernfs_node___priv {
+	void *priv;
 };
 
 #pragma clang attribute pop

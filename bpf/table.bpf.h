@@ -13,80 +13,9 @@
 #include <bpf/bpf_core_read.h>
 #include "address_walk.bpf.h"
 #include "conntrack_maps.bpf.h"
+#include "counters.bpf.h"
 #include "netfilter.h"
-
-/* This CPU's offset without a symbol: where an element of a per-CPU array is, less where its per-CPU pointer leads. */
-static __always_inline u64 as_number(void *pointer)
-{
-	void *volatile slot = pointer;
-	u64 number = 0;
-
-	bpf_probe_read_kernel(&number, sizeof(number), (void *)&slot);
-	return number;
-}
-
-static __always_inline u64 cpu_offset(struct pt_cpu *cpu)
-{
-	u64 base = 0;
-
-	bpf_probe_read_kernel(&base, sizeof(base),
-			      (void *)as_number(&pt_cpus) + bpf_core_field_offset(struct bpf_array, pptrs));
-	return as_number(cpu) - base;
-}
-
-/* False where conntrack is not there. */
-static __always_inline bool read_counters(struct net *net, u64 offset, struct pt_counters *now)
-{
-	struct ip_conntrack_stat *stat = BPF_CORE_READ(net, ct.stat);
-
-	if (!stat)
-		return false;
-	stat = (void *)stat + offset;
-	now->drop = BPF_CORE_READ(stat, drop);
-	now->insert_failed = BPF_CORE_READ(stat, insert_failed);
-	return true;
-}
-
-static __always_inline void read_other_counters(struct net *net, u64 offset, struct pt_counters *now)
-{
-	struct ip_conntrack_stat *stat = (void *)BPF_CORE_READ(net, ct.stat) + offset;
-
-	now->invalid = BPF_CORE_READ(stat, invalid);
-	now->early_drop = BPF_CORE_READ(stat, early_drop);
-	now->chain_too_long = bpf_core_field_exists(stat->chaintoolong) ? BPF_CORE_READ(stat, chaintoolong) : 0;
-}
-
-/* TCPTimeWaitOverflow; it wraps like the others. */
-static __always_inline u32 read_overflows(struct net *net, u64 offset, struct pt_conntrack *state)
-{
-	struct linux_mib *mib = BPF_CORE_READ(net, mib.net_statistics);
-	unsigned long count = 0;
-
-	if (mib && state->tw_overflow)
-		bpf_probe_read_kernel(&count, sizeof(count), (void *)mib + offset + state->tw_overflow * sizeof(count));
-	return count;
-}
-
-/* All of them; false where conntrack is not there, whose own are 0 then. */
-static __always_inline bool read_all_counters(struct net *net, u64 offset, struct pt_counters *now,
-					      struct pt_conntrack *state)
-{
-	bool is_tracked = read_counters(net, offset, now);
-
-	if (is_tracked)
-		read_other_counters(net, offset, now);
-	now->tw_overflow = read_overflows(net, offset, state);
-	return is_tracked;
-}
-
-/* nf_conntrack_max, 0 where it is not known. */
-static __always_inline u32 table_limit(struct pt_conntrack *state)
-{
-	u32 limit = 0;
-
-	bpf_probe_read_kernel(&limit, sizeof(limit), (void *)state->max_address);
-	return limit;
-}
+#include "tuple.bpf.h"
 
 static __always_inline void fill_table_key(struct pt_table_key *key, struct net *net)
 {
@@ -138,24 +67,29 @@ static __always_inline void give_up_all(struct pt_table *table)
 	give_up(&table->unclaimed.tw_overflow, &table->last.tw_overflow, table->flushed.tw_overflow);
 }
 
-/* Lower than before: the module was unloaded and is back, and counts from 0. What it had counted stays counted. */
-static __always_inline void restart_if_lower(struct pt_table *table, const struct pt_counters *now, u32 early_drop)
+/*
+ * The module has gone, or is back and counts from 0. What it had counted stays counted. Evictions may be counted on another
+ * CPU than they were claimed on, so what is ahead of either stays so.
+ */
+static __always_inline void restart(struct pt_table *table)
 {
-	if ((s32)(now->drop - table->last.drop) >= 0 && (s32)(now->insert_failed - table->last.insert_failed) >= 0 &&
-	    (s32)(early_drop - table->flushed.early_drop) >= 0)
-		return;
+	u32 early_drop = table->flushed.early_drop, overflows = table->flushed.tw_overflow; /* TCP's go on */
+
 	give_up_all(table);
-	/* Less than 0 where another CPU has counted what was claimed on this one. */
-	table->unclaimed.early_drop += table->flushed.early_drop - table->last.early_drop;
 	table->base.drop -= table->last.drop;
 	table->base.insert_failed -= table->last.insert_failed;
-	table->base.early_drop -= table->flushed.early_drop;
-	/* TCP's goes on. */
-	u32 last = table->last.tw_overflow, flushed = table->flushed.tw_overflow;
-	__builtin_memset(&table->last, 0, sizeof(table->last));
-	__builtin_memset(&table->flushed, 0, sizeof(table->flushed));
-	table->last.tw_overflow = last;
-	table->flushed.tw_overflow = flushed;
+	table->base.early_drop -= early_drop;
+	table->last = (struct pt_counters){.early_drop = table->last.early_drop - early_drop,
+					   .tw_overflow = table->last.tw_overflow};
+	table->flushed = (struct pt_counters){.tw_overflow = overflows};
+}
+
+/* Lower than before: the module was unloaded and is back. */
+static __always_inline void restart_if_lower(struct pt_table *table, const struct pt_counters *now, u32 early_drop)
+{
+	if ((s32)(now->drop - table->last.drop) < 0 || (s32)(now->insert_failed - table->last.insert_failed) < 0 ||
+	    (s32)(early_drop - table->flushed.early_drop) < 0)
+		restart(table);
 }
 
 /* A table that may have a history begins with what it has now. */
@@ -179,28 +113,24 @@ enum claim {
 };
 
 /*
- * drop alone, and no entry: the table is full, or, where it has room, the entry's memory was refused, or the protocol's
- * own check has refused the packet, which then counts as invalid too. resolve_normal_ct() and its caller,
- * net/netfilter/nf_conntrack_core.c. A table at three quarters is full: entries may have gone since.
+ * drop alone, and no entry: the table is full, or, where it has room, the entry's memory was refused, or the packet is a SYN
+ * that was to open a flow anew while somebody else was removing the old entry: nf_conntrack_tcp_packet() then refuses it, and
+ * it counts as invalid too. resolve_normal_ct() and its caller, net/netfilter/nf_conntrack_core.c. A table at three quarters
+ * is full: entries may have gone since.
  */
-static __always_inline enum claim judge_without_entry(struct net *net, u64 offset, struct pt_table *table,
+static __always_inline enum claim judge_without_entry(struct net *net, bool was_invalid, struct sk_buff *skb,
 						      struct pt_conntrack *state)
 {
 	u32 limit = table_limit(state);
 	s64 entries = table_entries(net, state);
-	struct pt_counters now = {};
 
 	if (!state->max_address || entries < 0 || (limit && entries * 4 >= (s64)limit * 3))
 		return CLAIM_TABLE_FULL;
-	read_other_counters(net, offset, &now);
-	if (now.invalid == table->last.invalid)
-		return CLAIM_NO_MEMORY;
-	table->last.invalid = now.invalid;
-	return CLAIM_NOT_OURS;
+	return was_invalid && is_syn(skb) ? CLAIM_NOT_OURS : CLAIM_NO_MEMORY;
 }
 
 /* The claim, an enum claim, of a packet with `_nfct` on the counters of one namespace. */
-__noinline int claim(u64 netns, u64 nfct, u64 status)
+__noinline int claim(u64 packet, u64 netns, u64 nfct, u64 status)
 {
 	struct pt_conntrack *state = conntrack_state();
 	struct pt_cpu *cpu = this_cpu();
@@ -211,7 +141,7 @@ __noinline int claim(u64 netns, u64 nfct, u64 status)
 	if (!state || !cpu)
 		return CLAIM_NOTHING;
 	u64 offset = cpu->offset;
-	if (!read_counters(net, offset, &now) || (!now.drop && !now.insert_failed))
+	if (!read_counters(net, offset, &now, state) || (!now.drop && !now.insert_failed))
 		return CLAIM_NOTHING;
 	fill_table_key(&key, net);
 	struct pt_table *table = bpf_map_lookup_elem(&pt_tables, &key);
@@ -230,13 +160,15 @@ __noinline int claim(u64 netns, u64 nfct, u64 status)
 	}
 	restart_if_lower(table, &now, table->flushed.early_drop);
 	table->netns_id = BPF_CORE_READ(net, ns.inum);
+	bool was_invalid = now.invalid != table->last.invalid; /* some packet since the last one that came here */
+	table->last.invalid = now.invalid;
 
 	u32 drop = now.drop - table->last.drop, insert_failed = now.insert_failed - table->last.insert_failed;
 	if (!nfct) {
 		/* A clash counts as both: as many drops wait for a packet with an entry. */
 		if (drop <= insert_failed)
 			return CLAIM_NOTHING;
-		enum claim judged = judge_without_entry(net, offset, table, state);
+		enum claim judged = judge_without_entry(net, was_invalid, (void *)packet, state);
 		table->last.drop++;
 		if (judged == CLAIM_NOT_OURS)
 			table->not_ours++;
@@ -305,6 +237,8 @@ __noinline int walk_counters_of(u64 netns)
 
 	if (!state || !cpu)
 		return 0;
+	if (!state->is_there && BPF_CORE_READ(net, ct.stat))
+		state->was_there = 1;
 	bool is_tracked = read_all_counters(net, cpu->offset, &now, state);
 	bool has_counted = now.drop || now.insert_failed || now.early_drop || now.tw_overflow;
 	struct pt_table *table = table_of(net, has_counted);
@@ -319,18 +253,18 @@ __noinline int walk_counters_of(u64 netns)
 		table->known = 1;
 		/* It was offline at the attach: what it has counted since is not known. */
 		if (state->started)
-			state->unwatched += now.drop + now.insert_failed + now.tw_overflow;
+			__sync_fetch_and_add(&state->unwatched, now.drop + now.insert_failed + now.tw_overflow);
 		return 0;
 	}
 	if (state->crowded && !table->known)
 		return begin_now(table, &now, state);
-	if (is_tracked)
-		restart_if_lower(table, &now, now.early_drop);
-	give_up_all(table);
 	if (is_tracked) {
-		table->last.invalid = now.invalid;
+		restart_if_lower(table, &now, now.early_drop);
+		give_up_all(table);
 		table->flushed = now;
-	} else { /* conntrack has gone, and may come back */
+		table->last.invalid = now.invalid;
+	} else {
+		restart(table);
 		table->flushed.tw_overflow = now.tw_overflow;
 	}
 	return 0;

@@ -7,7 +7,16 @@
 #include "netfilter.h"
 #include "pt_wire.h"
 
-#define PT_MAX_EXTENSIONS 8 /* IPv6 extension headers that are followed */
+#define PT_MAX_EXTENSIONS 8  /* IPv6 extension headers that are followed */
+#define PT_TRANSPORT_BYTES 8 /* of each protocol's header, that are looked at */
+
+/* struct tcphdr, include/uapi/linux/tcp.h */
+#define TCP_FLAGS_OFFSET 13
+enum {
+	TCP_FLAG_SYN = 1 << 1,
+	TCP_FLAG_RST = 1 << 2,
+	TCP_FLAG_ACK = 1 << 4,
+};
 
 static __always_inline bool has_ports(u8 proto)
 {
@@ -78,11 +87,20 @@ static __always_inline unsigned char *network_header(struct sk_buff *skb)
 	return BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
 }
 
-/* The headers of a packet that no NAT has touched. Its transport header in *transport. False where it is no IP. */
+/* Where a packet's bytes end here; the rest is in pages, which cannot be read. */
+static __always_inline unsigned char *linear_end(struct sk_buff *skb)
+{
+	return BPF_CORE_READ(skb, data) + BPF_CORE_READ(skb, len) - BPF_CORE_READ(skb, data_len);
+}
+
+/*
+ * The headers of a packet that no NAT has touched. Its transport header in *transport, NULL and no ports where that is not
+ * here: the kernel wants only the network header to be. False where it is no IP.
+ */
 static __always_inline bool fill_packet_tuple(struct pt_key *key, struct pt_detail *detail, struct sk_buff *skb,
 					      unsigned char **transport)
 {
-	unsigned char *header = network_header(skb);
+	unsigned char *header = network_header(skb), *end = linear_end(skb);
 	u8 fixed[40] = {};
 
 	if (bpf_probe_read_kernel(fixed, 20, header))
@@ -105,6 +123,8 @@ static __always_inline bool fill_packet_tuple(struct pt_key *key, struct pt_deta
 		for (int i = 0; i < PT_MAX_EXTENSIONS; i++) {
 			u8 extension[2] = {};
 
+			if (header + sizeof(extension) > end)
+				break;
 			if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT &&
 			    next != IPPROTO_AH && next != IPPROTO_DSTOPTS)
 				break;
@@ -116,9 +136,27 @@ static __always_inline bool fill_packet_tuple(struct pt_key *key, struct pt_deta
 		}
 		key->proto = next;
 	}
+	if (header + PT_TRANSPORT_BYTES > end)
+		return true;
 	fill_transport(key, detail, header);
 	*transport = header;
 	return true;
+}
+
+/* Whether a packet is TCP's first, which opens a connection. */
+static __always_inline bool is_syn(struct sk_buff *skb)
+{
+	unsigned char *header = network_header(skb);
+	u8 fixed[10] = {}, flags = 0;
+
+	bpf_probe_read_kernel(fixed, sizeof(fixed), header);
+	bool v4 = fixed[0] >> 4 == 4;
+	if ((v4 ? fixed[9] : fixed[6]) != IPPROTO_TCP)
+		return false;
+	header += (v4 ? (fixed[0] & 15) * 4 : 40) + TCP_FLAGS_OFFSET;
+	if (header < linear_end(skb))
+		bpf_probe_read_kernel(&flags, sizeof(flags), header);
+	return (flags & (TCP_FLAG_SYN | TCP_FLAG_RST | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
 }
 
 /* Whether a packet's protocol and first byte agree that it is IP. */

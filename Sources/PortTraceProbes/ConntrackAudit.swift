@@ -38,7 +38,7 @@ public final class ConntrackAudit {
     private var lastCompleteWalk: UInt32 = 0
     private var wasUsed = false
     private var refreshed: Int64 = 0
-    private var flushed: Int64 = 0
+    private var unclaimed: [UInt32: UnclaimedFailures] = [:]
 
     /// A namespace, as ``pt_table_key``.
     private struct TableKey: Hashable {
@@ -80,14 +80,13 @@ public final class ConntrackAudit {
     /// Packets of namespaces for which there was no room.
     public var unwatched: UInt64 { state.pointee.unwatched }
 
-    /// Nanoseconds for which what is known of addresses is fresh enough.
+    /// Nanoseconds for which what is known of addresses and counters is fresh enough: within two such times a packet claims what
+    /// was counted, or nobody.
     public static let freshness: Int64 = 1_000_000_000
     /// Nanoseconds by which it may be done early, so that who asks each second finds it due each time.
     private static let slack: Int64 = 100_000_000
-    /// Nanoseconds between flushes at least: a packet is claimed within two of them, or by nobody.
-    private static let patience: Int64 = 500_000_000
 
-    /// Learns what addresses there are, if that was last done long ago. To be called at least as often as that.
+    /// Walks over addresses and counters, if that was last done long ago. To be called at least as often as that.
     ///
     /// - Returns: Whether it was done.
     public func refresh() throws(ProbeError) -> Bool {
@@ -95,22 +94,27 @@ public final class ConntrackAudit {
         try ProbeError.wrapping { () throws(BPFError) in
             try learn()
             try walkAddresses()
+            try walkCounters()
+            try readTables()
         }
         return true
     }
 
-    /// Walks, and gives what nobody has claimed for two flushes.
+    /// Gives what nobody has claimed, of all namespaces, each once.
     ///
     /// - Parameter last: The programs are detached: what nobody has claimed by now, nobody will.
     public func flush(last: Bool = false) throws(ProbeError) -> [UnclaimedFailures] {
-        guard last || Self.now() - flushed >= Self.patience else { return [] }
-        flushed = Self.now()
-        return try ProbeError.wrapping { () throws(BPFError) in
-            try walkCounters()
-            // The second one gives up what the first has found.
-            if last { try walkCounters() }
-            return try readTables(last: last)
+        if last {
+            try ProbeError.wrapping { () throws(BPFError) in
+                try learn()
+                try walkCounters()
+                // The second one gives up what the first has found.
+                try walkCounters()
+                try readTables(last: true)
+            }
         }
+        defer { unclaimed = [:] }
+        return Array(unclaimed.values)
     }
 
     /// How far the counters have moved, as of the last flush.
@@ -189,14 +193,13 @@ public final class ConntrackAudit {
 
     /// Where conntrack's variables are: it may have come, gone or come back.
     private func learn() throws(BPFError) {
-        let count = open("/proc/sys/net/netfilter/nf_conntrack_count", O_RDONLY | O_CLOEXEC)
-        let max = open("/proc/sys/net/netfilter/nf_conntrack_max", O_RDONLY | O_CLOEXEC)
-        defer {
-            if count >= 0 { close(count) }
-            if max >= 0 { close(max) }
-        }
-        let files = count >= 0 && max >= 0 ? [UInt64(count), UInt64(max)] : [0, 0]
-        _ = try run(.learn, sockets.map { UInt64($0.number) } + files)
+        let paths = [
+            "/proc/sys/net/netfilter/nf_conntrack_count", "/proc/sys/net/netfilter/nf_conntrack_max",
+            "/sys/module/nf_conntrack",
+        ]
+        let files = paths.map { open($0, O_RDONLY | O_CLOEXEC) }
+        defer { for file in files where file >= 0 { _ = close(file) } }
+        _ = try run(.learn, sockets.map { UInt64($0.number) } + files.map { UInt64(max($0, 0)) })
     }
 
     private func walkAddresses() throws(BPFError) {
@@ -292,16 +295,14 @@ public final class ConntrackAudit {
         }
     }
 
-    private func readTables(last: Bool) throws(BPFError) -> [UnclaimedFailures] {
+    private func readTables(last: Bool = false) throws(BPFError) {
         if last { try readOfflineCPUs() }
-        var found: [UnclaimedFailures] = []
         for (key, values) in rows() {
             let isGone = isGone(values)
-            let unclaimed = TableCounts(values).unclaimed(since: &told[key, default: .init()], isFinal: last || isGone)
-            if !unclaimed.isNone { found.append(unclaimed) }
+            let found = TableCounts(values).unclaimed(since: &told[key, default: .init()], isFinal: last || isGone)
+            if !found.isNone { unclaimed[found.netnsID, default: UnclaimedFailures(netnsID: found.netnsID)].add(found) }
             if isGone, !last { forget(key, values) }
         }
-        return found
     }
 
     /// Whether no CPU has met the namespace in the last two complete walks.

@@ -134,6 +134,10 @@ struct HookLoader {
         // Without types no hook stands, which is said with what helps.
         let index = try? Kernel.enumerator("LINUX_MIB_TCPTIMEWAITOVERFLOW", typesFrom: configuration.btf)
         state.pointee.tw_overflow = index.flatMap { $0 } ?? 0
+        // Coarse clocks go by jiffies.
+        var tick = timespec()
+        clock_getres(CLOCK_MONOTONIC_COARSE, &tick)
+        state.pointee.tick_ns = UInt32(tick.tv_nsec)
         guard let filter = configuration.states?.bytes else { return }
         let map = try Map(maps[.stateFilter]!)
         var zero: UInt32 = 0

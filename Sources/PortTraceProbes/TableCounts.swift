@@ -12,6 +12,16 @@ public struct UnclaimedFailures: Sendable, Equatable {
     public var timeWaitOverflow: UInt64 = 0
 
     var isNone: Bool { tableFull + race + chainTooLong + dying + evicted + timeWaitOverflow == 0 }
+
+    /// Adds what was told of the same namespace later, or of one that has its inode again.
+    mutating func add(_ other: UnclaimedFailures) {
+        tableFull += other.tableFull
+        race += other.race
+        chainTooLong += other.chainTooLong
+        dying += other.dying
+        evicted += other.evicted
+        timeWaitOverflow += other.timeWaitOverflow
+    }
 }
 
 /// How far a namespace's conntrack counters, and TCP's own of TIME_WAIT, have moved since the attach.

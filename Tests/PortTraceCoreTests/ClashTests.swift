@@ -27,7 +27,7 @@ import Testing
     }
 
     private let spent = NATClashEvidence(
-        hasOriginal: false, holders: (40000...40003).map { NATClashEvidence.Holder(port: $0, id: 7) })
+        hasOriginal: false, holders: (40000...40015).map { NATClashEvidence.Holder(port: $0, id: 7) })
     private let now: UInt64 = 1_600_000_000
 
     /// Type, count and evidence of the waiting lines.
@@ -194,6 +194,39 @@ import Testing
             let test = TestStream(.ndjson)
             test.sample(sample(key()))
             test.stream.answer(try #require(test.questions.take().first), idle, at: time)
+            #expect(try lines(test) == [expected])
+        }
+    }
+
+    /// Ports that the NAT address gave other flows, towards another destination, are of its range too.
+    @Test func portsOfOtherPairsCount() throws {
+        let test = TestStream(.ndjson)
+        let others = NATClashEvidence(
+            hasOriginal: false, holders: [40000, 40040].map { NATClashEvidence.Holder(port: $0, id: 7) })
+        for (server, evidence, expected) in [
+            (UInt8(8), spent, "snat_exhausted 1 all_held"), (9, others, "conntrack_insert_failed 1"),
+            (10, spent, "conntrack_insert_failed 1"),
+        ] {
+            test.sample(sample(key(server)))
+            test.stream.answer(try #require(test.questions.take().first), evidence, at: now)
+            #expect(try lines(test) == [expected])
+        }
+    }
+
+    /// The clash says what an entry has left that is just made.
+    @Test func theClashsOwnTimeoutTellsAge() throws {
+        let idle = NATClashEvidence(
+            hasOriginal: false,
+            holders: [NATClashEvidence.Holder(port: 40000, id: 7, status: 0, timeout: 27, tcpState: nil)])
+        for (fresh, expected) in [
+            (UInt32(30), "snat_exhausted 1 held_before"), (28, "conntrack_insert_failed 1"),
+            (0, "conntrack_insert_failed 1"),
+        ] {
+            let test = TestStream(.ndjson)
+            var clash = sample(key())
+            clash.detail.fresh_timeout = fresh
+            test.sample(clash)
+            test.stream.answer(try #require(test.questions.take().first), idle, at: 1_612_345_678)
             #expect(try lines(test) == [expected])
         }
     }

@@ -20,6 +20,8 @@ import Testing
         /// What an entry of another port has left that was made just now; nil: there is none.
         var fresh: UInt32?
         var earlier: [Holder]?
+        /// What the NAT address was seen with before; nil: nothing else than the holders.
+        var known: ClosedRange<UInt16>?
         var delay: UInt64 = 50_000_000
 
         init(_ description: String, _ verdict: NATClashVerdict, _ holders: [Holder]?) {
@@ -104,15 +106,26 @@ import Testing
         Case("ICMPv6: idle", old, [holder(timeout: 28)]).beside().with { $0.proto = 58 },
         Case("SCTP has several first states", .race, [holder(timeout: 1)]).beside().with { $0.proto = 132 },
 
-        Case("all held", .exhausted(.allHeld, limit: 10), row(40000...40009)),
-        Case("all held, in the middle", .exhausted(.allHeld, limit: 2), row(39999...40000)),
-        Case("all held, one of them twice", .exhausted(.allHeld, limit: 3), row(39998...40000) + [young]),
+        Case("all held", .exhausted(.allHeld, limit: 16), row(40000...40015)),
+        Case("all held, in the middle", .exhausted(.allHeld, limit: 17), row(39990...40006)),
+        Case("all held, one of them twice", .exhausted(.allHeld, limit: 16), row(39995...40010) + [young]),
+        Case("all held that were ever seen", .exhausted(.allHeld, limit: 16), row(40000...40015)).with {
+            $0.known = 40003...40009
+        },
+        Case("half of a range, of which more was seen", .race, row(40000...40015)).with { $0.known = 40000...40031 },
+        Case("in a row, and a lower one was seen", .race, row(40000...40015)).with { $0.known = 39999...40001 },
+        Case("a few side by side: half of a small range", .race, row(40000...40004)),
+        Case("two side by side", .race, row(39999...40000)),
+        Case("one too few in a row", .race, row(40000...40014)),
         Case("all but one", .race, row(39990...39997) + row(39999...40009)),
-        Case("as many as fit, one of them twice", .race, [young, young, Holder(port: 40002, id: 1)]),
-        Case("all but this one", .race, row(40001...40009)),
-        Case("it kept its own port", .race, row(40000...40009)).with { $0.sourcePort = 40000 },
+        Case("as many as fit, one of them twice", .race, [young, young] + row(40002...40017)),
+        Case("all but this one", .race, row(40001...40020)),
+        Case("it kept its own port", .race, row(40000...40015)).with { $0.sourcePort = 40000 },
         Case("all ports there are", .exhausted(.allHeld, limit: 65_536), row(0...65_535)),
         Case("old, and all held", .exhausted(.heldBefore, limit: 2), [holder(timeout: 5), Holder(port: 40001, id: 2)]),
+        Case("old, and others were seen", old, [holder(timeout: 5), Holder(port: 40001, id: 2)]).with {
+            $0.known = 40000...40009
+        },
         Case(
             "old, kept its own port", .exhausted(.heldBefore, limit: 2),
             [holder(timeout: 5), Holder(port: 40001, id: 2)]
@@ -134,7 +147,13 @@ import Testing
                         [Self.holder(timeout: $0, tcpState: test.proto == Self.tcp ? 1 : nil, port: 60_000)]
                     } ?? []))
         }
-        #expect(clash.verdict(evidence, earlier: test.earlier.map(NATHolders.init), delay: test.delay) == test.verdict)
+        let bounds = [test.known, evidence?.span].compactMap { $0 }
+        let low = bounds.map(\.lowerBound).min()
+        let high = bounds.map(\.upperBound).max()
+        let verdict = clash.verdict(
+            evidence, earlier: test.earlier.map(NATHolders.init), span: low.flatMap { low in high.map { low...$0 } },
+            delay: test.delay)
+        #expect(verdict == test.verdict)
     }
 
     @Test func holdersAreFound() {

@@ -95,4 +95,15 @@ struct TableCountsTests {
         claimed.last.early_drop = 2
         #expect(TableCounts([claimed]).movement.earlyDrop == 2)
     }
+
+    /// What is told of a namespace at several looks is one line at the next flush.
+    @Test func laterFailuresAreAdded() {
+        var unclaimed = UnclaimedFailures(netnsID: 7, tableFull: 1, dying: 2)
+        unclaimed.add(
+            UnclaimedFailures(
+                netnsID: 7, tableFull: 3, race: 4, chainTooLong: 5, dying: 6, evicted: 7, timeWaitOverflow: 8))
+        let expected = UnclaimedFailures(
+            netnsID: 7, tableFull: 4, race: 4, chainTooLong: 5, dying: 8, evicted: 7, timeWaitOverflow: 8)
+        #expect(unclaimed == expected)
+    }
 }

@@ -46,12 +46,15 @@ struct pt_conntrack {
 	unsigned long long max_address; /* nf_conntrack_max; 0 unknown */
 	unsigned long long udp_table;	/* where all namespaces share one */
 	unsigned long long tcp_hashinfo;
-	unsigned int count_id; /* of struct nf_conntrack_net in net_generic; 0 unknown */
-	unsigned int max;      /* nf_conntrack_max when learnt */
+	unsigned long long module; /* conntrack's struct module; 0: it is built in, or not there */
+	unsigned int is_there;	   /* conntrack, when it was last asked for */
+	unsigned int was_there;	   /* it may have left pointers to counters that it has freed */
+	unsigned int count_id;	   /* of struct nf_conntrack_net in net_generic; 0 unknown */
+	unsigned int max;	   /* nf_conntrack_max when learnt */
 
 	unsigned int
-		tw_overflow; /* index in struct linux_mib, written by user space before the programs run; 0: none */
-	unsigned int unused;
+		tw_overflow;  /* index in struct linux_mib, written by user space before the programs run; 0: none */
+	unsigned int tick_ns; /* of a jiffy, likewise */
 
 	/* A walk over the namespaces: where its next run begins, 0 at its end. */
 	unsigned long long cursor;
@@ -104,7 +107,7 @@ struct pt_used_table {
 
 _Static_assert(sizeof(struct pt_table_key) == 16, "pt_table_key");
 _Static_assert(sizeof(struct pt_table) == 112, "pt_table");
-_Static_assert(sizeof(struct pt_conntrack) == 136, "pt_conntrack");
+_Static_assert(sizeof(struct pt_conntrack) == 152, "pt_conntrack");
 _Static_assert(sizeof(struct pt_used_table) == 16, "pt_used_table");
 _Static_assert(sizeof(struct pt_address_owner) == 24, "pt_address_owner");
 _Static_assert(sizeof(struct pt_peek) == 48, "pt_peek");

@@ -137,7 +137,7 @@ struct pt_detail {
 	unsigned short port_high;
 	unsigned short nat_port_be16; /* the port, or ICMP's id, that source NAT chose */
 	unsigned int limit;	      /* nf_conntrack_max, or tcp_max_tw_buckets; 0 unknown */
-	unsigned int unused;
+	unsigned int fresh_timeout;   /* of a SNAT clash: seconds that its entry would have had left; 0 unknown */
 };
 
 /* The ring buffer's record: one failure, shown at once. */

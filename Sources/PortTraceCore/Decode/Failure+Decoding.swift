@@ -103,6 +103,7 @@ extension Failure {
         case (true, true): throw .flags(key.flags)
         }
         if type == .conntrackTableFull || type == .conntrackEvicted { limit = detail.limit }
+        if isClash { freshTimeout = detail.fresh_timeout }
         if let family {
             if flags.contains(.nat) {
                 nat = Endpoint(

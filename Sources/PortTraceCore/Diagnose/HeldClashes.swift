@@ -50,6 +50,13 @@ struct HeldClashes {
         }
     }
 
+    /// What flows of one NAT address choose their ports for.
+    private struct Source: Hashable {
+        var netnsID: UInt32
+        var proto: UInt8
+        var natAddress: IPAddress
+    }
+
     private static let mostLines = 1_024
     private static let mostPairs = 1_024
     private static let mostHolders = 131_072
@@ -59,6 +66,8 @@ struct HeldClashes {
     private let reader: any NATClashReader
     private var lines: [Line] = []
     private var pairs: [NATPair: Pair] = [:]
+    /// The lowest and the highest port of all evidence so far. As many as pairs; what has no room is not known.
+    private var spans: [Source: ClosedRange<UInt16>] = [:]
 
     init(reader: any NATClashReader) {
         self.reader = reader
@@ -105,7 +114,8 @@ struct HeldClashes {
         guard var pair = pairs[clash.pair], let question = pair.question, question.clash == clash else { return nil }
         // A time that is not known, or after the answer's, may be any.
         let delay = question.time == 0 || question.time > time ? .max : time - question.time
-        let verdict = clash.verdict(evidence, earlier: pair.earlier, delay: delay)
+        let verdict = clash.verdict(
+            evidence, earlier: pair.earlier, span: span(of: clash.pair, with: evidence), delay: delay)
         pair.question = nil
         pair.verdict = verdict
         if let evidence, heldPorts + evidence.holders.count <= HeldClashes.mostHolders {
@@ -113,6 +123,19 @@ struct HeldClashes {
         }
         pairs[clash.pair] = pair
         return (verdict, remove { $0.pair == clash.pair })
+    }
+
+    /// The span of the pair's NAT address, towards all destinations, with what is seen now.
+    private mutating func span(of pair: NATPair, with evidence: NATClashEvidence?) -> ClosedRange<UInt16>? {
+        let source = Source(netnsID: pair.netnsID, proto: pair.proto, natAddress: pair.natAddress)
+        let known = spans[source]
+        guard let seen = evidence?.span, known != nil || spans.count < HeldClashes.mostPairs else { return known }
+        let span =
+            min(
+                known?.lowerBound ?? seen.lowerBound, seen.lowerBound)...max(
+                known?.upperBound ?? seen.upperBound, seen.upperBound)
+        spans[source] = span
+        return span
     }
 
     /// Ends an interval: verdicts are to be asked for anew.

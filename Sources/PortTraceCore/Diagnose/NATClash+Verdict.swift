@@ -12,7 +12,7 @@ enum NATClashVerdict: Equatable {
 enum NATExhaustion {
     /// The port was held already when the flow searched, which takes a port that is held only when it finds no other.
     case heldBefore
-    /// Every port between the lowest and the highest in use is held.
+    /// Every port is held that a flow of the NAT address was ever seen with, and they lie in a row.
     case allHeld
 
     /// The word of `detail.evidence`.
@@ -36,9 +36,10 @@ extension NATClash {
     /// - Parameters:
     ///   - evidence: what the table had to say; nil: it could not be read.
     ///   - earlier: who held the pair's ports at a time before the clash; nil: not known.
+    ///   - span: the lowest and the highest port that flows of the NAT address were seen with so far; nil: not known.
     ///   - delay: from the clash to when the evidence had been read, at most; nanoseconds.
     func verdict(
-        _ evidence: NATClashEvidence?, earlier: NATHolders?, delay: UInt64
+        _ evidence: NATClashEvidence?, earlier: NATHolders?, span: ClosedRange<UInt16>?, delay: UInt64
     ) -> NATClashVerdict {
         // Another packet of the same flow made the entry: DNS's A and AAAA from one socket. (Or a later one, when a port
         // was free again: an exhaustion called a race.)
@@ -46,19 +47,20 @@ extension NATClash {
         let ofPort = evidence.holders.filter { $0.port == natPort }
         if ofPort.isEmpty { return .race }  // gone
 
-        let contiguous = evidence.contiguousPorts
+        let row = evidence.isRow && evidence.span == span ? span.map { UInt32($0.count) } : nil
         // The same entry held it before and holds it still. An id is a hash of the entry's address and original tuple
         // (nf_ct_get_id(), v5.2+: 3c79107631db). Wrong only if the very flow that held it went, came back into the same
         // memory, and took part in the race.
         if let earlier, ofPort.contains(where: { earlier.contains(port: natPort, id: $0.id) }) {
-            return .exhausted(.heldBefore, limit: contiguous)
+            return .exhausted(.heldBefore, limit: row)
         }
         if ofPort.contains(where: { isOlder($0, than: evidence.holders, delay: delay) }) {
-            return .exhausted(.heldBefore, limit: contiguous)
+            return .exhausted(.heldBefore, limit: row)
         }
-        // Nothing was left to be found. A flow that kept its own port has not searched. Wrong if the range became full
-        // in the moment of the race itself, or if two searches hit one port by chance and it lies in a row of others.
-        if let contiguous, natPort != sourcePort { return .exhausted(.allHeld, limit: contiguous) }
+        // Nothing was left to be found. A flow that kept its own port has not searched. Few ports lie in a row by chance,
+        // and those of a range that is half used may: they show nothing. Wrong if the range became full in the moment of
+        // the race itself, or if it goes on where nobody has been yet.
+        if let row, row >= NATRanges.fewest, natPort != sourcePort { return .exhausted(.allHeld, limit: row) }
         return .race
     }
 
@@ -69,13 +71,14 @@ extension NATClash {
     ///
     /// Each packet sets an entry's timeout anew, to the same for all entries in the same state; so one that has less left
     /// than another was quiet for the difference at least. Only entries in a state with one timeout are compared: UDP and
-    /// ICMP without a reply, TCP in SYN_SENT (nf_conntrack_proto_udp.c, _icmp.c, _tcp.c). Wrong where rules of `ct timeout`
+    /// ICMP without a reply, TCP in SYN_SENT (nf_conntrack_proto_udp.c, _icmp.c, _tcp.c); the clash's own is one. Wrong where rules of `ct timeout`
     /// give flows of one pair different ones.
     private func isOlder(
         _ holder: NATClashEvidence.Holder, than others: [NATClashEvidence.Holder], delay: UInt64
     ) -> Bool {
         guard isComparable(holder), let timeout = holder.timeout,
-            let longest = others.lazy.filter(isComparable).compactMap(\.timeout).max(), longest >= timeout + 2
+            case let longest = others.lazy.filter(isComparable).compactMap(\.timeout).reduce(freshTimeout, max),
+            longest >= timeout + 2
         else { return false }
         // The rest of a second is cut off what each has left.
         return delay <= UInt64(longest - timeout - 1) * 1_000_000_000 - NATClash.longestRace
@@ -101,14 +104,16 @@ private enum ConntrackStatus {
 }
 
 extension NATClashEvidence {
-    /// How many ports are held where they are all from the lowest to the highest, two or more; else nil.
-    fileprivate var contiguousPorts: UInt32? {
-        guard let lowest = holders.min(by: { $0.port < $1.port })?.port,
-            let highest = holders.max(by: { $0.port < $1.port })?.port, lowest < highest
-        else { return nil }
-        let span = Int(highest) - Int(lowest) + 1
-        guard holders.count >= span, Set(holders.lazy.map(\.port)).count == span else { return nil }
-        return UInt32(span)
+    /// The lowest and the highest port that is held; nil: none is.
+    var span: ClosedRange<UInt16>? {
+        guard let low = holders.lazy.map(\.port).min(), let high = holders.lazy.map(\.port).max() else { return nil }
+        return low...high
+    }
+
+    /// Whether two ports or more are held, and all between the lowest and the highest.
+    fileprivate var isRow: Bool {
+        guard let span, span.count > 1, holders.count >= span.count else { return false }
+        return Set(holders.lazy.map(\.port)).count == span.count
     }
 }
 

@@ -35,10 +35,12 @@ public struct NATClash: Hashable, Sendable {
     public var destinationPort: UInt16
     /// The port (or ICMP id) that source NAT left it with, in host byte order.
     public var natPort: UInt16
+    /// Seconds that its entry would have had left, just made; 0 unknown.
+    public var freshTimeout: UInt32
 
     public init(
         pair: NATPair, source: IPAddress, sourcePort: UInt16, destination: IPAddress, destinationPort: UInt16,
-        natPort: UInt16
+        natPort: UInt16, freshTimeout: UInt32 = 0
     ) {
         self.pair = pair
         self.source = source
@@ -46,6 +48,7 @@ public struct NATClash: Hashable, Sendable {
         self.destination = destination
         self.destinationPort = destinationPort
         self.natPort = natPort
+        self.freshTimeout = freshTimeout
     }
 }
 

@@ -16,7 +16,7 @@ extension Failure {
                 netnsID: netnsID, proto: proto, zone: zone, natAddress: nat.address,
                 peer: backend?.address ?? destination, peerPort: backend?.port ?? destinationPort),
             source: source, sourcePort: port.0, destination: destination, destinationPort: port.1,
-            natPort: nat.port)
+            natPort: nat.port, freshTimeout: freshTimeout)
     }
 
     /// Makes a clash what its verdict says.

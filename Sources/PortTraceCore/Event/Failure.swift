@@ -42,6 +42,8 @@ struct Failure {
     var backend: Endpoint?
     /// nf_conntrack_max, the usable ports of an exhausted NAT address, or tcp_max_tw_buckets; 0 unknown.
     var limit: UInt32 = 0
+    /// A clash: seconds that its entry would have had left, just made; 0 unknown.
+    var freshTimeout: UInt32 = 0
     /// What a socket did; nil for other types, and where the map was full.
     var change: TCPStateChange?
     /// What shows that NAT ports were exhausted; nil for other types.

@@ -104,7 +104,7 @@ def check_filter(judge, one, events):
         # A holder's entry may be evicted once the table is full, and a packet get in: whose, of those to the Service?
         least, most = (sender.refused, sender.entered) if passes else (0, 0)
         if not one.exact:  # by their owner, which may be known by its address alone: see Judge
-            least *= 0 if judge.lab.deferred else OWNED
+            least = max(0, least * OWNED - judge.lab.deferred)
         if not least <= got <= most:
             judge.problem(f"{words}: {got} of {sender.name}, {least:.0f} to {most} wanted")
     stray = sum(count for (index, _), count in seen.items() if index is None)

@@ -1,6 +1,7 @@
 """What comes and goes meanwhile: namespaces, CPUs, the conntrack module, the use of conntrack itself."""
 
 import collections
+import contextlib
 import ctypes
 import json
 import os
@@ -23,6 +24,9 @@ SECONDS = 6
 RATE, AT_ONCE = 50, 10  # namespaces a second, where the machine can; how many at once
 ONE_IN = 10  # of the namespaces uses conntrack itself
 LIMIT, REFUSED_THERE = 24, 20
+ROOM = 8  # tables
+SECOND = 1.5  # in which a guest, too, looks at the counters once
+DROPPED = "198.51.100.251"
 CHURN_TO = "198.51.100.250"
 MODULES = ("nf_", "nft_", "xt_", "ip_tables", "iptable_", "ip6_tables", "ip6table_", "x_tables", "nfnetlink")
 
@@ -166,6 +170,32 @@ def check_strangers(judge, moved):
 
 
 @case
+def dead_tables(lab):
+    """Namespaces that have gone make room within seconds, however long the interval."""
+    if lab.native:
+        raise Skip("others' tables would take the room: in guests only")
+    if lab.options.without_porttrace:
+        raise Skip("nothing to be seen without porttrace")
+    senders = everyone("p1", "node")
+    lab.build("p1")
+    lab.track()
+    lab.count(*senders)
+    lab.fill_up()
+    lab.attach("--interval", "1m", env=os.environ | {"PORTTRACE_CONNTRACK_TABLES": str(ROOM)})
+    others = Churn()
+    for _ in range(3 * ROOM):
+        others.end(others.begin(uses=True))
+        time.sleep(0.8)
+    lab.send(*senders, linger=1.5).close()
+    lab.detach()
+    judge = Judge(lab, strangers=True)
+    judge.elsewhere = sum(sums["drop"] + sums["early_drop"] for sums in others.moved.values())
+    lab.note(f"{3 * ROOM} namespaces in turn, room for {ROOM}")
+    check_strangers(judge, others.moved)
+    return judge
+
+
+@case
 def offline(lab):
     """A CPU goes away and comes back while packets are refused."""
     switch = pathlib.Path("/sys/devices/system/cpu/cpu1/online")
@@ -263,6 +293,61 @@ def late(lab):
     judge.check_evicted(gone)
     lab.note(f"evictions={early}, with the module {lab.trace.tiers['evictions']}; {sum(gone)} evicted")
     return judge
+
+
+@case
+def unloaded(lab):
+    """The conntrack module goes while porttrace is attached, others take the memory of its counters, and it comes back."""
+    if lab.native:
+        raise Skip("the conntrack module cannot be taken away here: in guests only")
+    if lab.options.without_porttrace:
+        raise Skip("nothing to be seen without porttrace")
+    before, after = everyone("p1", "node"), everyone("p1", "node")
+    for sender in after:
+        sender.name += "-again"
+    lab.build("p1")
+    node = lab.nets["node"]
+    lab.track()
+    lab.count(*before, *after)
+    lab.fill_up()
+    lab.attach()
+    if lab.trace.tiers["evictions"].startswith("fentry"):
+        raise Skip("the evictions' fentry keeps the module: in the other modes")
+    lab.send(*before, linger=1.5).close()
+    time.sleep(2 * SECOND)  # every counter is read
+    first = {kind: collections.Counter(net.counters()) for kind, net in lab.nets.items()}
+    node.nft("delete table inet tracking")
+    check(await_unloaded(), "nf_conntrack is still there")
+    take_memory(node)
+    time.sleep(2 * SECOND)
+    lab.track()
+    time.sleep(2 * SECOND)
+    lab.trace.tiers = tiers_now(lab)
+    lab.before = {
+        kind: collections.Counter({name: lab.before[kind][name] - moved for name, moved in counters.items()})
+        for kind, counters in first.items()
+    }
+    lab.fill_up()
+    lab.send(*after, linger=1.5).close()
+    lab.detach()
+    lab.note(f"before it went {first['node']['drop']}, after it came back {lab.after['node']['drop']}")
+    return Judge(lab)
+
+
+def take_memory(node):
+    """Counters of nftables, which lie where conntrack's have been, and packets that they count and a rule drops."""
+    rules = [f"ip daddr {DROPPED} counter" for _ in range(500)] + [f"ip daddr {DROPPED} drop"]
+    chain = "chain out {\ntype filter hook output priority 0;\n" + "\n".join(rules) + "\n}\n"
+    node.nft("table inet memory {\n" + chain + "}\n")
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(500):
+                with contextlib.suppress(PermissionError):
+                    sender.sendto(b"x", (DROPPED, 9))
+
+    node.inside(send)
+    node.nft("delete table inet memory")
 
 
 def await_unloaded():

@@ -1,6 +1,7 @@
 """What the contract promises of a line."""
 
 import collections
+import errno
 
 REFUSED = ("conntrack_table_full", "snat_exhausted", "conntrack_insert_failed")
 TYPES = (*REFUSED, "conntrack_evicted")
@@ -28,11 +29,26 @@ def promised(lab, sender):
     return "own" if local or sender.proto in ("tcp", "udp") else "pod"
 
 
+def promised_error(sender, event):
+    """Name and number of what a process gets whose datagram dies in an output hook; TCP's callers get none."""
+    dies_there = sender.place == sender.table and sender.proto != "tcp" and event["type"] != "conntrack_evicted"
+    is_caller = dies_there and event.get("attribution") == "socket" and "proc" in event
+    return ("EPERM", errno.EPERM) if is_caller else (None, None)
+
+
 def over_all(counts):
     sums = collections.Counter()
     for (_, name), count in counts.items():
         sums[None, name] += count
     return sums
+
+
+def too_many_lines(lines_of_key, nanoseconds):
+    """At most two lines a key and interval, which is a second; the last flush is one more."""
+    most = 2 * (nanoseconds // 1_000_000_000 + 2)
+    for key, lines in lines_of_key.items():
+        if lines > most:
+            yield f"{lines} lines for {key}, at most {most} allowed"
 
 
 def wrong_nat(sender, detail):

@@ -56,7 +56,8 @@ class Lab:
     """What the Judge reads of a lab; the kernel's counters moved by `drop` and `insert_failed`."""
 
     def __init__(
-        self, lines, drop=10, insert_failed=0, kind="conntrack_table_full", told=None, totals=None, deferred=False
+        self, lines, drop=10, insert_failed=0, kind="conntrack_table_full", told=None, totals=None, deferred=0,
+        place="p1"
     ):
         self.options = types.SimpleNamespace(unconfined=True)
         self.nets = {"node": types.SimpleNamespace(inode=NODE), "p1": types.SimpleNamespace(inode=POD)}
@@ -65,8 +66,9 @@ class Lab:
         self.trace = types.SimpleNamespace(tiers=TIERS)
         self.began_ns, self.ended_ns = 1_700_000_000_000_000_000, 1_700_000_010_000_000_000
         self.mode, self.notes, self.deferred = "auto", [], deferred
-        victim = Sender("victim", "p1", to="198.51.100.10", port=1000, types=(kind,), nat=(NAT, range(40000, 40002)))
+        victim = Sender("victim", place, to="198.51.100.10", port=1000, types=(kind,), nat=(NAT, range(40000, 40002)))
         victim.pid, victim.sent, victim.entered, victim.arrived = 41, drop + 2, drop + 2, 2
+        victim.errors = {"EPERM": drop} if place == victim.table else {}
         self.senders = [victim]
         self.counters = dict.fromkeys(COUNTERS, 0) | {"drop": drop, "insert_failed": insert_failed}
         kernel = told or {"netns_id": NODE, "drop": drop, "insert_failed": insert_failed, "early_drop": 0}
@@ -135,9 +137,18 @@ class Comparison(unittest.TestCase):
         del pod_only["cgroup"], pod_only["proc"]
         lines = [refusal(count=9), pod_only]
         self.assertTrue(problems(lines))
-        self.assertEqual(problems(lines, deferred=True), [])
+        self.assertEqual(problems(lines, deferred=1), [])
         nobody = {name: value for name, value in pod_only.items() if name != "attribution"}
-        self.assertTrue(problems([refusal(count=9), nobody], deferred=True))
+        self.assertTrue(problems([refusal(count=9), nobody], deferred=1))
+        more = pod_only | {"count": 2}
+        self.assertTrue(problems([refusal(count=8), more], deferred=1))
+        self.assertEqual(problems([refusal(count=8), more], deferred=2), [])
+
+    def test_an_errno_is_the_callers_alone(self):
+        self.assertTrue(problems([refusal(error="EPERM", error_raw=1)]))
+        self.assertTrue(problems([refusal()], place="node"))
+        self.assertTrue(problems([refusal(error="EPERM", error_raw=2)], place="node"))
+        self.assertEqual(problems([refusal(error="EPERM", error_raw=1)], place="node"), [])
 
     def test_no_summary_is_told(self):
         lab = Lab([refusal()])

@@ -88,9 +88,9 @@ extension KnownFailure {
 
     var zone: UInt64? { isConntrack && folding == .none && key.zone != 0 ? UInt64(key.zone) : nil }
 
-    /// The two ports that the evidence has, or nf_conntrack_max.
+    /// The ports that the evidence has, or nf_conntrack_max.
     var limit: UInt64? {
-        if isExhausted { return 2 }
+        if isExhausted { return 16 }
         guard ["conntrack_table_full", "conntrack_evicted"].contains(typeName), folding == .none else { return nil }
         return detail.limit == 0 ? nil : UInt64(detail.limit)
     }
@@ -113,7 +113,7 @@ extension KnownFailure {
         return NATClash(
             pair: pair, source: ipAddress(source), sourcePort: UInt16(bigEndian: detail.src_port_be16),
             destination: ipAddress(destination), destinationPort: UInt16(bigEndian: key.dst_port_be16),
-            natPort: UInt16(bigEndian: detail.nat_port_be16))
+            natPort: UInt16(bigEndian: detail.nat_port_be16), freshTimeout: detail.fresh_timeout)
     }
 
     var portRange: [UInt64]? {

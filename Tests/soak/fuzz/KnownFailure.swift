@@ -89,6 +89,7 @@ struct KnownFailure {
         detail.port_high = random.number()
         detail.nat_port_be16 = random.number()
         detail.limit = random.number()
+        detail.fresh_timeout = random.number()
         let comm = random.oneIn(3) ? Array("nginx".utf8) : random.hostileBytes(atMost: 16)
         withUnsafeMutableBytes(of: &detail.comm) { $0.copyBytes(from: comm) }
     }

@@ -29,6 +29,8 @@ final class Stage {
     let questions = Questions()
     /// Whether a pair's clashes are exhaustion, in this interval.
     var verdicts: [NATPair: Bool] = [:]
+    /// The ports that flows of NAT addresses were seen with; the pair's peer and zone are nobody's.
+    private var spans: [NATPair: ClosedRange<UInt16>] = [:]
     let format: OutputFormat
     let filter: KnownFilter
     let paths: Paths
@@ -48,6 +50,16 @@ final class Stage {
             sources: .init(cgroupPaths: paths, owners: NoOwners(), clashes: questions, census: NoCensus()),
             report: { box.messages.append($0.message) })
         self.box = box
+    }
+
+    /// Notes what a NAT address was seen with; returns all that it was.
+    func widenSpan(of pair: NATPair, by ports: ClosedRange<UInt16>) -> ClosedRange<UInt16> {
+        var source = pair
+        (source.zone, source.peer, source.peerPort) = (0, pair.natAddress, 0)
+        let known = spans[source] ?? ports
+        let span = min(known.lowerBound, ports.lowerBound)...max(known.upperBound, ports.upperBound)
+        spans[source] = span
+        return span
     }
 
     private struct NoCensus: CensusSource {
