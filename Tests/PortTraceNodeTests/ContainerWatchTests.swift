@@ -63,8 +63,7 @@ struct ContainerWatchTests {
             usleep(50_000)
         }
         host.write(
-            "\(storage)/\(id)/userdata/config.json",
-            ContainerFiles.containerd(["io.kubernetes.container.name": "app"]))
+            "\(storage)/\(id)/userdata/config.json", ContainerFiles.containerd(ContainerFiles.labels("app")))
         #expect(watch.waits { container(watch, id) == "app" })
     }
 
@@ -118,7 +117,7 @@ struct ContainerWatchTests {
         let places = ["run/containers/storage", "var/lib/containers/storage"].map { "\($0)/overlay-containers/\(id)" }
         for place in places {
             host.write(
-                "\(place)/userdata/config.json", ContainerFiles.containerd(["io.kubernetes.container.name": "app"]))
+                "\(place)/userdata/config.json", ContainerFiles.containerd(ContainerFiles.labels("app")))
         }
         let watch = host.watch()
         host.remove(places[0])

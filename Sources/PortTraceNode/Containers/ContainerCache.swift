@@ -20,6 +20,8 @@ struct ContainerCache {
 
     private struct Pod {
         var names: PodNames
+        /// Told by a runtime, not by a directory's name.
+        var isSure: Bool
         /// Containers and log directories that are there.
         var containers = 0
         var hasLogs = false
@@ -112,15 +114,16 @@ struct ContainerCache {
         nextExpiry = first == .max ? .max : first + Self.kept
     }
 
+    /// While a pod is there, its names stay: a second one of that UID says what is not so.
     private mutating func updatePod(
         _ uid: [UInt8], _ names: PodNames, isSure: Bool, now: Int64, _ change: (inout Pod) -> Void
     ) {
-        var pod = pods[uid] ?? Pod(names: names, added: now, gone: nil, pass: pass)
+        var pod = pods[uid] ?? Pod(names: names, isSure: isSure, added: now, gone: nil, pass: pass)
         if pods[uid] == nil {
             byteCount += Self.podBytes + uid.count + names.byteCount
-        } else if isSure || pod.gone != nil, pod.names != names {
+        } else if pod.gone != nil || (isSure && !pod.isSure) {
             byteCount += names.byteCount - pod.names.byteCount
-            pod.names = names
+            (pod.names, pod.isSure) = (names, isSure)
         }
         change(&pod)
         pod.gone = nil

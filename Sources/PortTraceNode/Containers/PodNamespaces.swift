@@ -118,7 +118,7 @@ public final class PodNamespaces: Sendable {
         state.withLock { state in
             guard !state.hosts.contains(namespace) else { return }
             if let known = state.pods[namespace] {
-                if known.pod?.uid == pod.uid || (known.isSure && !isSure) { return }
+                if known.pod == pod || (known.isSure && !isSure) { return }
                 let isBetter = isSure && !known.isSure
                 state.pods[namespace] = Entry(pod: isBetter ? pod : nil, isSure: isSure)
             } else {
