@@ -53,10 +53,10 @@ final class NodeNames: OwnerSource {
         containers.pod(of: namespace).map { OwnerNames($0.names, uid: $0.uid) }
     }
 
-    func pod(at address: IPAddress) -> OwnerNames? {
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)? {
         // Asking the kernel for each destination of a storm costs something, and is in vain on a node without containers.
         guard containers.size.entries > 0, case .namespace(let namespace) = place(of: address) else { return nil }
-        return names(of: namespace)
+        return (namespace, UInt64(KernelClock.monotonicNow()))
     }
 
     func place(of address: IPAddress) -> AddressPlace { conntrack?.place(of: address) ?? .unknown }
