@@ -35,6 +35,14 @@ final class NodeNames: OwnerSource {
         return known.isEmpty ? "none" : known.joined(separator: ", ")
     }
 
+    /// Says what has hindered the reading since the last call, and where that is wanted which source has told of what.
+    func report(isVerbose: Bool) {
+        for problem in containers.takeProblems() { StandardError.write(line: problem) }
+        if let arrivals = containers.takeArrivals(), isVerbose {
+            StandardError.write(line: "names of containers have come: \(arrivals)")
+        }
+    }
+
     // MARK: OwnerSource
 
     var version: UInt64 { containers.version }

@@ -195,6 +195,7 @@ final class NodeWatch {
             let isNew = session.attachLate()
             if isNew || session.conntrack.map({ $0.isIdle != announcedIdle }) ?? false { announce() }
         }
+        names.report(isVerbose: options.verbose)
         let unclaimed = last ? [] : try session.conntrack?.flush() ?? []
         var flushed: UInt32?
         if last || session.records.hasCounts || !unclaimed.isEmpty || stream.awaitsAnswers || stream.awaitsFlush {

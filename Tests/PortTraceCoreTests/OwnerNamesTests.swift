@@ -81,19 +81,19 @@ import Testing
     }
 
     @Test func aContainerThatIsKnownIsNoUnit() {
-        var unit = names {
-            $0.containerID = Array(Self.id.utf8)
-            $0.unit = Array("builder.service".utf8)
-        }
-        #expect(unit.complete(by: names { $0.containerID = Array(Self.id.utf8) }))
-        #expect(unit.unit == Array("builder.service".utf8))
-        #expect(
-            unit.complete(
+        for (runtime, unit) in [(nil, "builder.service"), (ContainerRuntime.podman, "")] {
+            var owner = names {
+                $0.containerID = Array(Self.id.utf8)
+                $0.unit = Array("builder.service".utf8)
+            }
+            let isSame = owner.complete(
                 by: names {
                     $0.containerID = Array(Self.id.utf8)
-                    $0.runtime = .podman
-                }))
-        #expect(unit.unit == [])
+                    $0.runtime = runtime
+                })
+            #expect(isSame)
+            #expect(owner.unit == Array(unit.utf8))
+        }
     }
 
     @Test(arguments: [

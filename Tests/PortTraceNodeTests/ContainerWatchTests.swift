@@ -171,6 +171,64 @@ struct ContainerWatchTests {
         #expect(queue.withCache { $0.present.map(\.container) } == [Array("other".utf8)])
     }
 
+    /// In the order in which sources are asked; the runtime's word replaces the logs'.
+    @Test func tellsWhichSourceHasAnswered() {
+        let other = containerID(2)
+        host.write("\(folder)/config.json", ContainerFiles.task("app"))
+        host.folder("var/log/containers")
+        let watch = host.watch()
+        let (first, second) = ("\(id.prefix(12))", "\(other.prefix(12))")
+        #expect(watch.takeArrivals() == "containerd \(first)")
+        #expect(watch.takeArrivals() == nil)
+        host.link("var/log/containers/web-1_shop_app-\(other).log", to: "/nowhere")
+        host.link("var/log/containers/web-1_shop_app-\(id).log", to: "/nowhere")
+        #expect(watch.waits { watch.record(other) != nil })
+        #expect(watch.takeArrivals() == "logs \(second)")
+        host.write("\(ContainerFiles.tasks)/\(other)/config.json", ContainerFiles.task("app"))
+        #expect(watch.waits { watch.record(other)?.source == .containerd })
+        #expect(watch.takeArrivals() == "containerd \(second)")
+    }
+
+    @Test func tellsOfManyByTheirNumber() throws {
+        var arrivals = ContainerArrivals()
+        for number in 0..<6 {
+            arrivals.insert(try #require(ContainerID(Array(containerID(number).utf8))), from: .docker)
+        }
+        let zeros = String(repeating: "0", count: 12)
+        #expect(arrivals.text == "docker \(zeros), \(zeros), \(zeros), \(zeros) and 2 more")
+    }
+
+    /// A container's logs outlive it.
+    @Test func logsDoNotKeepAContainer() {
+        host.write("\(folder)/config.json", ContainerFiles.task("app"))
+        host.link("var/log/containers/web-1_shop_app-\(id).log", to: "/nowhere")
+        let watch = host.watch()
+        #expect(watch.record(id)?.source == .containerd)
+        host.remove(folder)
+        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.record(id)?.source == .containerd)
+    }
+
+    /// Where the kernel gives no watch, it is said once, and what is new is found all the same.
+    @Test func watchesAreRefused() throws {
+        host.folder(ContainerFiles.tasks)
+        let queue = ContainerQueue()
+        let worker = ContainerWorker(
+            queue, PodNamespaces(hostRoot: host.path), root: try #require(HostFolder(root: host.path)))
+        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        dup2(null, worker.inotify.descriptor)
+        close(null)
+        worker.pass()
+        let problems = queue.takeProblems()
+        #expect(problems.count == 1)
+        #expect(problems.first?.hasSuffix("inotify: Invalid argument") == true)
+        #expect((1...1_001).contains(worker.millisecondsToNext))
+        host.write("\(folder)/config.json", ContainerFiles.task("app"))
+        worker.pass()
+        #expect(queue.withCache { $0.present.map(\.container) } == [Array("app".utf8)])
+        #expect(queue.takeProblems().isEmpty)
+    }
+
     @Test func questionsAreBounded() {
         let watch = ContainerWatch(hostRoot: host.path)
         for number in 0..<ContainerQueue.mostQuestions {
@@ -204,9 +262,9 @@ struct ContainerWatchTests {
             ContainerWorker(queue, PodNamespaces(hostRoot: host.path), root: $0)
         }
         worker?.pass()
-        #expect(worker?.pending.millisecondsToNext == -1)
+        #expect(worker?.millisecondsToNext == -1)
         host.folder("\(ContainerFiles.tasks)/\(containerID(2))")
         worker?.pass()
-        #expect(worker.map { $0.pending.millisecondsToNext > 50_000 } == true)
+        #expect(worker.map { $0.millisecondsToNext > 50_000 } == true)
     }
 }

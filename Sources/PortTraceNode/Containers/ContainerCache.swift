@@ -41,6 +41,9 @@ struct ContainerCache {
     /// When the first of those that are gone is to leave.
     private var nextExpiry: Int64 = .max
 
+    /// Containers whose names have come, or from a better source than before.
+    private(set) var arrivals = ContainerArrivals()
+
     private(set) var byteCount = 0
     var entryCount: Int { containers.count + pods.count }
 
@@ -59,6 +62,7 @@ struct ContainerCache {
     mutating func insert(_ id: ContainerID, _ record: ContainerRecord, now: Int64) {
         let packed = PackedRecord(record)
         let added = containers[id]?.added ?? now
+        if !isPresent(id) || source(id) != record.source { arrivals.insert(id, from: record.source) }
         remove(id, now: now)
         makeRoom(Self.containerBytes + packed.byteCount + Self.podBytes + 512, now: now)
         containers[id] = Container(record: packed, added: added, gone: nil, pass: pass)
@@ -73,6 +77,12 @@ struct ContainerCache {
         makeRoom(Self.podBytes + 512, now: now)
         let names = PodNames(namespace: logs.namespace, pod: logs.pod)
         updatePod(logs.podUID, names, isSure: false, now: now) { $0.hasLogs = true }
+    }
+
+    /// The arrivals since the last call.
+    mutating func takeArrivals() -> ContainerArrivals {
+        defer { arrivals = ContainerArrivals() }
+        return arrivals
     }
 
     mutating func noteGone(_ id: ContainerID, now: Int64) {

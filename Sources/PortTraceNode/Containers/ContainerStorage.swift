@@ -17,7 +17,7 @@ final class ContainerStorage: ContainerSource {
     let file = "userdata/config.json"
     private let index = StorageIndex()
 
-    func read(_ id: ContainerID, in folder: HostFolder, group: String) -> ContainerReading {
+    func read(_ id: ContainerID, entry: [UInt8], in folder: HostFolder, group: String) -> ContainerReading {
         guard let spec = folder.file("\(id.string)/\(file)").flatMap(RuntimeSpec.init) else { return .notYet }
         let annotations = spec.annotations
         // A pod may say the first, but cannot take away what CRI-O writes always.

@@ -88,6 +88,12 @@ public final class ContainerWatch {
         return nil
     }
 
+    /// Which source has told of which containers since the last call; nil: none.
+    public func takeArrivals() -> String? { queue.withCache { $0.takeArrivals() }.text }
+
+    /// What has hindered the reading since the last call; each thing is told once.
+    public func takeProblems() -> [String] { queue.takeProblems() }
+
     /// The containers that are there now, in no order.
     ///
     /// - Complexity: O(containers).
