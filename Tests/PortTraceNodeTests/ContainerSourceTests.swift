@@ -89,7 +89,8 @@ struct ContainerSourceTests {
         #expect(record?.text == "shop/web-1/\(ContainerFiles.uid)/app quay.io/shop/app:2  /var/run/netns/cni-1")
         #expect(record?.runtime == .crio)
         #expect(record?.source == .storage)
-        #expect(watch.record(containerID(2))?.text == "shop/web-1/\(ContainerFiles.uid)/app app:2  /var/run/netns/cni-1")
+        #expect(
+            watch.record(containerID(2))?.text == "shop/web-1/\(ContainerFiles.uid)/app app:2  /var/run/netns/cni-1")
     }
 
     /// A pod's own annotations stand over the runtime's: they change no name, and hide no pod.

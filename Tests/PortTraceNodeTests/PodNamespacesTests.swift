@@ -22,7 +22,8 @@ struct PodNamespacesTests {
     private func process(_ number: Int, _ cgroup: String, in namespace: String) throws {
         host.write("proc/\(number)/cgroup", "12:cpu:/\n0::\(cgroup)\n")
         host.folder("proc/\(number)/ns")
-        try Shell.run("cd \(host.path); touch namespaces/\(namespace); ln namespaces/\(namespace) proc/\(number)/ns/net")
+        try Shell.run(
+            "cd \(host.path); touch namespaces/\(namespace); ln namespaces/\(namespace) proc/\(number)/ns/net")
     }
 
     private static func identity(_ descriptor: Int32) -> NamespaceIdentity? {
