@@ -9,7 +9,7 @@ from robust.lab import await_that, case
 from .disk import TASKS, Box, Disk
 from .judge import Judge
 from .lab import Owner
-from .many import Clients
+from .many import Clients, is_told
 
 CART, LATE, GONE = Box("shop", "cart", "app"), Box("shop", "late", "app"), Box("shop", "gone", "app")
 SECONDS = 2
@@ -72,9 +72,3 @@ def unwatched(lab):
     judge = Judge(lab)
     check_rest(lab, judge, "folders of containers cannot be watched")
     return judge
-
-
-def is_told(lab, source, one):
-    """Whether --verbose has said which source has told of a container."""
-    lines = (line for line in lab.trace.message_lines() if "names of containers have come: " in line)
-    return any(f"{source} " in line and one.id[:12] in line for line in lines)
