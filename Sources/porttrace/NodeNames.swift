@@ -25,10 +25,10 @@ final class NodeNames: OwnerSource {
         containers.close()
     }
 
-    /// Which source has told of the containers that are there, and how many.
-    var sources: String {
+    /// Which source has told of the containers that are there, and how many; those are not told of again.
+    func takeSources() -> String {
         var counts: [ContainerRecord.Source: Int] = [:]
-        for record in containers.presentRecords() { counts[record.source, default: 0] += 1 }
+        for record in containers.takePresentRecords() { counts[record.source, default: 0] += 1 }
         let known = ContainerRecord.Source.allCases.compactMap { source in
             counts[source].map { "\(source.rawValue) \($0)" }
         }

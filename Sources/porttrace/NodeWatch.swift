@@ -170,7 +170,7 @@ final class NodeWatch {
             guard let attachment = state.attachment else { continue }
             StandardError.write(line: "\(state.hook.rawValue) is attached by \(attachment.rawValue)")
         }
-        StandardError.write(line: "names of containers come from: \(names.sources)")
+        StandardError.write(line: "names of containers come from: \(names.takeSources())")
     }
 
     /// Takes samples from the ring, one batch at most; what is left is there at the next call.

@@ -20,9 +20,9 @@ struct ContainerWatchTests {
         #expect(watch.record(id) == nil)
         host.write("\(folder)/config.json", ContainerFiles.task("app"))
         #expect(watch.waits { container(watch, id) == "app" })
-        #expect(watch.presentRecords().count == 1)
+        #expect(watch.takePresentRecords().count == 1)
         host.remove(folder)
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         #expect(container(watch, id) == "app")
         #expect(watch.pod(ContainerFiles.uid)?.text == "shop/web-1")
     }
@@ -85,11 +85,11 @@ struct ContainerWatchTests {
         host.write("\(folder)/config.json", ContainerFiles.task("app"))
         let watch = host.watch()
         host.remove("run")
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         host.write("\(ContainerFiles.tasks)/\(containerID(2))/config.json", ContainerFiles.task("other"))
         #expect(watch.waits { container(watch, containerID(2)) == "other" })
         #expect(container(watch, id) == "app")
-        #expect(watch.presentRecords().count == 1)
+        #expect(watch.takePresentRecords().count == 1)
     }
 
     @Test func rootsAreMoved() {
@@ -97,9 +97,9 @@ struct ContainerWatchTests {
         let watch = host.watch()
         let root = "\(host.path)/run/containerd/io.containerd.runtime.v2.task"
         rename(root, root + ".old")
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         rename(root + ".old", root)
-        #expect(watch.waits { watch.presentRecords().count == 1 })
+        #expect(watch.waits { watch.takePresentRecords().count == 1 })
     }
 
     @Test func idIsUsedAgain() {
@@ -122,9 +122,9 @@ struct ContainerWatchTests {
         let watch = host.watch()
         host.remove(places[0])
         usleep(100_000)
-        #expect(watch.presentRecords().count == 1)
+        #expect(watch.takePresentRecords().count == 1)
         host.remove(places[1])
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
     }
 
     @Test func runtimesKnowBetterThanLogs() {
@@ -187,6 +187,10 @@ struct ContainerWatchTests {
         host.write("\(ContainerFiles.tasks)/\(other)/config.json", ContainerFiles.task("app"))
         #expect(watch.waits { watch.record(other)?.source == .containerd })
         #expect(watch.takeArrivals() == "containerd \(second)")
+        host.write("\(ContainerFiles.tasks)/\(containerID(3))/config.json", ContainerFiles.task("app"))
+        #expect(watch.waits { watch.record(containerID(3)) != nil })
+        #expect(watch.takePresentRecords().count == 3)
+        #expect(watch.takeArrivals() == nil)
     }
 
     @Test func tellsOfManyByTheirNumber() throws {
@@ -205,7 +209,7 @@ struct ContainerWatchTests {
         let watch = host.watch()
         #expect(watch.record(id)?.source == .containerd)
         host.remove(folder)
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         #expect(watch.record(id)?.source == .containerd)
     }
 
