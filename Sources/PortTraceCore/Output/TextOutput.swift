@@ -68,7 +68,8 @@ struct TextOutput {
         let endpoint = crossing.occupancy.resource.destination
         layout.append(
             crossing, at: time, owner: crossing.occupancy.holders.first.map { names.owner(of: $0.owner) },
-            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).text, to: &output)
+            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).text,
+            to: &output)
         linesShown += 1
     }
 
