@@ -40,20 +40,22 @@ public struct JSONText {
         }
     }
 
-    /// The elements of an array; nil where this is none, or one that is not whole.
+    /// Calls `body` with each element of an array in order, until it returns false.
     ///
-    /// - Complexity: O(bytes).
-    public var elements: [JSONText]? {
+    /// - Returns: Whether this is an array, whole as far as it was read: of one that is not, the first elements have
+    ///   been given.
+    /// - Complexity: O(bytes); the elements take no memory of their own.
+    @discardableResult
+    public func forEachElement(_ body: (JSONText) -> Bool) -> Bool {
         bytes.withUnsafeBytes { all in
             var scan = Scan(UnsafeRawBufferPointer(rebasing: all[range]))
-            var found: [JSONText] = []
-            guard scan.take("[") else { return nil }
-            if scan.take("]") { return found }
+            guard scan.take("[") else { return false }
+            if scan.take("]") { return true }
             repeat {
-                guard let value = scan.skipValue() else { return nil }
-                found.append(part(value))
+                guard let value = scan.skipValue() else { return false }
+                guard body(part(value)) else { return true }
             } while scan.take(",")
-            return scan.take("]") ? found : nil
+            return scan.take("]")
         }
     }
 

@@ -212,6 +212,6 @@ private struct NoOwners: OwnerSource {
 
     func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? { nil }
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
-    func pod(at address: IPAddress) -> OwnerNames? { nil }
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)? { nil }
     func place(of address: IPAddress) -> AddressPlace { .unknown }
 }

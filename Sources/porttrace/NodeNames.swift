@@ -25,14 +25,22 @@ final class NodeNames: OwnerSource {
         containers.close()
     }
 
-    /// Which source has told of the containers that are there, and how many.
-    var sources: String {
+    /// Which source has told of the containers that are there, and how many; those are not told of again.
+    func takeSources() -> String {
         var counts: [ContainerRecord.Source: Int] = [:]
-        for record in containers.presentRecords() { counts[record.source, default: 0] += 1 }
+        for record in containers.takePresentRecords() { counts[record.source, default: 0] += 1 }
         let known = ContainerRecord.Source.allCases.compactMap { source in
             counts[source].map { "\(source.rawValue) \($0)" }
         }
         return known.isEmpty ? "none" : known.joined(separator: ", ")
+    }
+
+    /// Says what has hindered the reading since the last call, and where that is wanted which source has told of what.
+    func report(isVerbose: Bool) {
+        for problem in containers.takeProblems() { StandardError.write(line: problem) }
+        if let arrivals = containers.takeArrivals(), isVerbose {
+            StandardError.write(line: "names of containers have come: \(arrivals)")
+        }
     }
 
     // MARK: OwnerSource
@@ -53,10 +61,10 @@ final class NodeNames: OwnerSource {
         containers.pod(of: namespace).map { OwnerNames($0.names, uid: $0.uid) }
     }
 
-    func pod(at address: IPAddress) -> OwnerNames? {
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)? {
         // Asking the kernel for each destination of a storm costs something, and is in vain on a node without containers.
         guard containers.size.entries > 0, case .namespace(let namespace) = place(of: address) else { return nil }
-        return names(of: namespace)
+        return (namespace, UInt64(KernelClock.monotonicNow()))
     }
 
     func place(of address: IPAddress) -> AddressPlace { conntrack?.place(of: address) ?? .unknown }

@@ -92,7 +92,7 @@ final class NodeWatch {
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             guard wait(view) else { break }
-            if try session.conntrack?.refresh() ?? false { stream.forgetDestinations() }
+            _ = try session.conntrack?.refresh()
             pressure?.update()
             try readSamples()
             if interrupts.reloadIsDue {
@@ -175,7 +175,7 @@ final class NodeWatch {
             guard let attachment = state.attachment else { continue }
             StandardError.write(line: "\(state.hook.rawValue) is attached by \(attachment.rawValue)")
         }
-        StandardError.write(line: "names of containers come from: \(names.sources)")
+        StandardError.write(line: "names of containers come from: \(names.takeSources())")
     }
 
     /// Takes samples from the ring, one batch at most; what is left is there at the next call.
@@ -200,6 +200,7 @@ final class NodeWatch {
             let isNew = session.attachLate()
             if isNew || session.conntrack.map({ $0.isIdle != announcedIdle }) ?? false { announce() }
         }
+        names.report(isVerbose: options.verbose)
         let unclaimed = last ? [] : try session.conntrack?.flush() ?? []
         var flushed: UInt32?
         if last || session.records.hasCounts || !unclaimed.isEmpty || stream.awaitsAnswers || stream.awaitsFlush {

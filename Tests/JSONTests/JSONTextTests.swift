@@ -16,18 +16,37 @@ struct JSONTextTests {
         #expect(try found[1]?.value().string == Array(#"y"\"#.utf8))
         #expect(try found[2]?.value().integer == -1500)
         #expect(try found[3]?.value().boolean == true)
-        #expect(found[4]?.elements?.isEmpty == true)
+        #expect(found[4]?.forEachElement { _ in false } == true)
         #expect(found[5] == nil)
         #expect(found[6] == nil)
-        #expect(found[0]?.elements == nil)
+        #expect(found[0]?.forEachElement { _ in true } == false)
     }
 
     @Test func findsElements() throws {
-        let elements = try #require(try text(#"[ "a",{"b":["c"]} , 3,[] ]"#).elements)
+        let array = try text(#"[ "a",{"b":["c"]} , 3,[] ]"#)
+        var elements: [JSONText] = []
+        #expect(
+            array.forEachElement { element in
+                elements.append(element)
+                return true
+            })
         #expect(elements.count == 4)
         #expect(try elements[0].value().string == Array("a".utf8))
         #expect(try elements[1].value()["b"]?.isArray == true)
         #expect(try elements[2].value().integer == 3)
+    }
+
+    @Test func goesOverAnArrayAsFarAsItIsWanted() throws {
+        var count = 0
+        func isWanted(_: JSONText) -> Bool {
+            count += 1
+            return count < 2
+        }
+        #expect(try text("[1,2,3,{").forEachElement(isWanted))
+        #expect(count == 2)
+        for bad in ["[1,2", "[1 2]", "[1,]", "1"] {
+            #expect(try !text(bad).forEachElement { _ in true }, "\(bad)")
+        }
     }
 
     @Test(arguments: [

@@ -127,6 +127,10 @@ import Testing
         ("/system.slice/app.service/libpod-payload-ID", "podman ID"),
         ("/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/libpod-payload-ID", "podman ID"),
         ("/lxc.payload.ci/system.slice/docker-ID.scope", "docker ID"),
+        // Nothing but its form says that it is a container.
+        ("/system.slice/builder.service/ID", "container ID, unit builder.service"),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/ci.service/ID/x", "container ID, unit ci.service"),
+        ("/system.slice/docker-ID.scope/ID2", "container ID2"),
     ])
     func containers(_ path: String, _ owner: String) {
         check(path, owner)
@@ -154,6 +158,26 @@ import Testing
         ("/kubepods/podUID2/ID/docker/ID2/kubelet/kubepods/podUID/ID2", "pod UID, container ID2"),
     ])
     func nested(_ path: String, _ owner: String) {
+        check(path, owner)
+    }
+
+    /// As /proc/PID/cgroup shows others to a process in a cgroup namespace of its own.
+    @Test(arguments: [
+        ("/../../podUID/ID", "pod UID, container ID"),
+        ("/../../../podHASH/ID", "pod HASH, container ID"),
+        ("/../../../besteffort/podUID/ID", "pod UID, container ID"),
+        ("/../../../../besteffort/podUID/ID", "pod UID, container ID"),
+        ("/../ID", "container ID"),
+        ("/../cri-containerd-ID.scope", "containerd ID"),
+        ("/../../kubepods-burstable-podU_ID.slice/cri-containerd-ID.scope", "pod UID, containerd ID"),
+        ("/../../../kubepods.slice/kubepods-podU_ID.slice/crio-ID.scope", "pod UID, cri-o ID"),
+        ("/../../../../system.slice/nginx.service", ""),
+        // What a container makes below its own cgroup is not the kubelet's.
+        ("/../ID/podUID/ID2", "container ID2"),
+        ("/../ID/burstable/podUID/ID2", "container ID2"),
+        ("/podUID/ID", "container ID"),
+    ])
+    func fromANamespace(_ path: String, _ owner: String) {
         check(path, owner)
     }
 

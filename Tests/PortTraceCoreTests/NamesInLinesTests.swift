@@ -20,8 +20,10 @@ import Testing
         return OwnerNames(record)
     }
 
-    private static var pod: OwnerNames {
-        OwnerNames(PodNames(namespace: Array("shop".utf8), pod: Array("checkout-1".utf8)), uid: Array(uid.utf8))
+    private static var pod: OwnerNames { pod(named: "checkout-1") }
+
+    private static func pod(named name: String) -> OwnerNames {
+        OwnerNames(PodNames(namespace: Array("shop".utf8), pod: Array(name.utf8)), uid: Array(uid.utf8))
     }
 
     @Test func aContainersNamesAreInEachLineOnceTheyAreKnown() throws {
@@ -54,6 +56,22 @@ import Testing
         test.sample(.example)
         let containers = test.takeLines().map { $0.contains(#""container":"app""#) }
         #expect(containers == [false, false, true])
+    }
+
+    /// Log directories have neither runtime nor image.
+    @Test func theRuntimesWordComesAfterTheLogs() throws {
+        let owners = Owners()
+        var logged = Self.names
+        (logged.runtime, logged.image) = (nil, [])
+        owners.containers[Array(Self.id.utf8)] = logged
+        let test = TestStream(.ndjson, paths: paths, owners: owners)
+        test.sample(.example)
+        owners.containers[Array(Self.id.utf8)] = Self.names
+        owners.version += 1
+        test.sample(.example)
+        let lines = test.takeLines()
+        #expect(lines.allSatisfy { $0.contains(#""container":"app""#) })
+        #expect(lines.map { $0.contains(#""name":"containerd""#) } == [false, true])
     }
 
     @Test func namesOfAnotherPodAreNotTaken() throws {
@@ -164,14 +182,88 @@ import Testing
         #expect(test.take().contains(#""k8s":{"namespace":"shop","pod":"checkout-1"}}"#))
         owners.addresses = [:]
         test.sample(.example)
-        #expect(test.take().contains(#""k8s":{"namespace":"shop","pod":"checkout-1"}}"#))
-        test.stream.forgetDestinations()
-        test.sample(.example)
         #expect(test.take().contains(#""port":8080,"k8s":{"namespace":"shop","service":"db"}}"#))
         var other = pt_sample.example
         other.key.dst_port_be16 = UInt16(9_090).bigEndian
         test.sample(other)
         #expect(!test.take().contains("k8s"))
+    }
+
+    /// Failures that are told after the address has moved are the former pod's, and bear nobody's name.
+    @Test(arguments: [OutputFormat.ndjson, .text])
+    func anAddressThatMovesTakesNoNameAlong(format: OutputFormat) throws {
+        let owners = Owners()
+        let address = IPAddress(ipv4: 0x0a00_0009)
+        let other = NamespaceIdentity(inode: namespace.inode, mix: namespace.mix + 1)
+        owners.namespaces = [namespace: Self.pod, other: Self.pod(named: "checkout-2")]
+        let test = TestStream(format, owners: owners)
+        owners.addresses[address] = namespace
+        test.sample(.example)
+        #expect(names(in: test.take()) == ["checkout-1"])
+
+        // Of the same interval: between the first failure, that is told already, and now it has moved.
+        owners.addresses[address] = other
+        owners.now += 300_000_000
+        row(test, first: 1, last: 200_000_000)
+        #expect(names(in: test.take()).isEmpty)
+        // Before and after: the row does not say how many are whose.
+        row(test, first: 299_999_999, last: 900_000_000)
+        #expect(names(in: test.take()).isEmpty)
+        row(test, first: 300_000_000, last: 900_000_000)
+        #expect(names(in: test.take()) == ["checkout-2"])
+        row(test, first: nil, last: 900_000_000)
+        #expect(names(in: test.take()).isEmpty)
+
+        owners.addresses[address] = nil
+        row(test, first: 950_000_000, last: 960_000_000)
+        #expect(names(in: test.take()).isEmpty)
+    }
+
+    @Test func anAddressThatIsFirstAskedLateIsNotSure() throws {
+        let owners = Owners()
+        owners.namespaces[namespace] = Self.pod
+        owners.addresses[IPAddress(ipv4: 0x0a00_0009)] = namespace
+        owners.now += 100_000_001
+        let test = TestStream(.ndjson, owners: owners)
+        test.sample(.example)
+        #expect(names(in: test.take()).isEmpty)
+        var next = pt_sample.example
+        next.time_ns += 1
+        test.sample(next)
+        #expect(names(in: test.take()) == ["checkout-1"])
+    }
+
+    /// Where text has no room for more samples, their destinations are asked all the same: their rows tell them.
+    @Test func destinationsOfSamplesThatTextLeavesOutAreKnown() throws {
+        let owners = Owners()
+        owners.namespaces[namespace] = Self.pod
+        let test = TestStream(.text, owners: owners)
+        for number in 0..<UInt32(TextOutput.mostSamples) {
+            var sample = pt_sample.example
+            sample.key.tgid = number + 1
+            test.sample(sample)
+        }
+        owners.addresses[IPAddress(ipv4: 0x0a00_0009)] = namespace
+        test.sample(.example)
+        _ = test.take()
+        owners.now += 900_000_000
+        row(test, first: 0, last: 800_000_000)
+        #expect(names(in: test.take()) == ["checkout-1"])
+    }
+
+    /// A row of one flush, of three failures; times are since the example's, nil: not known.
+    private func row(_ test: TestStream, first: UInt64?, last: UInt64) {
+        var count = pt_count()
+        (count.count, count.sampled) = (3, 0)
+        count.rest_first_ns = first.map { pt_sample.example.time_ns + $0 } ?? 0
+        count.rest_last_ns = pt_sample.example.time_ns + last
+        test.row(.example, count, generation: 8)
+        test.stream.endFlush(generation: 8)
+    }
+
+    /// The pods among the destinations.
+    private func names(in text: String) -> [String] {
+        ["checkout-1", "checkout-2"].filter { text.contains($0) }
     }
 
     // MARK: Filters

@@ -72,6 +72,28 @@ import Testing
             } == "docker 0123456789ab")
         #expect(shown { $0.unit = Array("nginx.service".utf8) } == "nginx.service")
         #expect(shown { $0.unit = Array("a\u{1b}[31m".utf8) } == #"a\x1b[31m"#)
+        // What may be a container, in a unit that certainly is one.
+        #expect(
+            shown {
+                $0.containerID = Array(Self.id.utf8)
+                $0.unit = Array("builder.service".utf8)
+            } == "builder.service")
+    }
+
+    @Test func aContainerThatIsKnownIsNoUnit() {
+        for (runtime, unit) in [(nil, "builder.service"), (ContainerRuntime.podman, "")] {
+            var owner = names {
+                $0.containerID = Array(Self.id.utf8)
+                $0.unit = Array("builder.service".utf8)
+            }
+            let isSame = owner.complete(
+                by: names {
+                    $0.containerID = Array(Self.id.utf8)
+                    $0.runtime = runtime
+                })
+            #expect(isSame)
+            #expect(owner.unit == Array(unit.utf8))
+        }
     }
 
     @Test(arguments: [

@@ -61,6 +61,17 @@ struct ContainerCacheTests {
         #expect(cache.pod(Array("u".utf8))?.pod == Array("q".utf8))
     }
 
+    @Test func anothersUIDTakesNothingFromAPodThatIsThere() throws {
+        var cache = ContainerCache()
+        let uid = Array("u".utf8)
+        cache.insert(try #require(PodLogName(Array("shop_logged_u".utf8))), now: 0)
+        cache.insert(try id(1), record(1, pod: "p", uid: "u"), now: 0)
+        #expect(cache.pod(uid)?.pod == Array("p".utf8))
+        cache.insert(try id(2), record(2, pod: "forged", uid: "u"), now: 0)
+        cache.insert(try #require(PodLogName(Array("shop_forged_u".utf8))), now: 0)
+        #expect(cache.pod(uid)?.pod == Array("p".utf8))
+    }
+
     @Test func logsKeepAPod() throws {
         var cache = ContainerCache()
         let logs = try #require(PodLogName(Array("shop_p_u".utf8)))

@@ -71,33 +71,57 @@ struct ContainerSourceTests {
 
     @Test(arguments: ["run/containers/storage", "var/lib/containers/storage"])
     func crio(storage: String) {
-        // A pod's own annotations stand beside the runtime's; its labels are the kubelet's.
-        let labels = [
-            "io.kubernetes.container.name": "app", "io.kubernetes.pod.name": "web-1",
-            "io.kubernetes.pod.namespace": "shop",
-            "io.kubernetes.pod.uid": ContainerFiles.uid,
-        ]
+        let labels = ContainerFiles.labels("app")
         let annotations = [
             "io.container.manager": "cri-o", "io.kubernetes.cri-o.ContainerType": "container",
             "io.kubernetes.cri-o.ImageName": "quay.io/shop/app:2", "io.kubernetes.cri-o.Image": "app:2",
-            "io.kubernetes.cri-o.Labels": ContainerFiles.json(labels), "io.kubernetes.pod.namespace": "kube-system",
-            "io.kubernetes.container.name": "other",
+            "io.kubernetes.cri-o.Labels": ContainerFiles.json(labels), "io.kubernetes.cri-o.SandboxID": sandboxID,
         ]
         host.write(
-            "\(storage)/overlay-containers/\(id)/userdata/config.json", ContainerFiles.containerd(annotations))
-        var sandbox = annotations
-        sandbox["io.kubernetes.cri-o.ContainerType"] = "sandbox"
-        sandbox["io.kubernetes.cri-o.Labels"] = nil
-        sandbox["io.kubernetes.cri-o.ImageName"] = ""
-        sandbox["io.kubernetes.pod.name"] = "web-1"
+            "\(storage)/overlay-containers/\(id)/userdata/config.json",
+            ContainerFiles.containerd(annotations.merging(labels) { $1 }))
+        // An old one: without plain labels.
         host.write(
-            "\(storage)/overlay-containers/\(sandboxID)/userdata/config.json", ContainerFiles.containerd(sandbox))
+            "\(storage)/overlay-containers/\(containerID(2))/userdata/config.json",
+            ContainerFiles.containerd(annotations.merging(["io.kubernetes.cri-o.ImageName": ""]) { $1 }))
         let watch = host.watch()
         let record = watch.record(id)
         #expect(record?.text == "shop/web-1/\(ContainerFiles.uid)/app quay.io/shop/app:2  /var/run/netns/cni-1")
         #expect(record?.runtime == .crio)
         #expect(record?.source == .storage)
-        #expect(watch.record(sandboxID)?.text == "kube-system/web-1// app:2  /var/run/netns/cni-1 sandbox")
+        #expect(
+            watch.record(containerID(2))?.text == "shop/web-1/\(ContainerFiles.uid)/app app:2  /var/run/netns/cni-1")
+    }
+
+    /// A pod's own annotations stand over the runtime's: they change no name, and hide no pod.
+    @Test func crioSandboxThatLies() {
+        let victim = ContainerFiles.labels("app", pod: "victim", namespace: "kube-system", uid: "u-victim")
+        var annotations = [
+            "io.container.manager": "libpod", "io.kubernetes.cri-o.ContainerType": "container",
+            "io.kubernetes.cri-o.ImageName": "victim", "io.kubernetes.cri-o.Image": "victim",
+            "io.kubernetes.cri-o.Labels": ContainerFiles.json(victim),
+        ]
+        annotations.merge(ContainerFiles.labels("POD")) { $1 }
+        let storage = "run/containers/storage/overlay-containers"
+        host.write("\(storage)/\(id)/userdata/config.json", ContainerFiles.containerd(annotations))
+        let watch = host.watch()
+        #expect(watch.record(id)?.text == "shop/web-1/\(ContainerFiles.uid)/   /var/run/netns/cni-1 sandbox")
+        #expect(watch.record(id)?.runtime == .crio)
+        #expect(watch.pod("u-victim") == nil)
+    }
+
+    /// Labels that cannot be read are not made up for by annotations.
+    @Test func crioWithBadLabels() {
+        let storage = "run/containers/storage/overlay-containers"
+        for (number, labels) in ["{", "7", #"{"a":"\#(String(repeating: "x", count: 3 << 20))"}"#].enumerated() {
+            let annotations = ["io.kubernetes.cri-o.Labels": labels, "io.kubernetes.pod.name": "other"]
+            host.write(
+                "\(storage)/\(containerID(number))/userdata/config.json", ContainerFiles.containerd(annotations))
+        }
+        let watch = host.watch()
+        for number in 0..<3 {
+            #expect(watch.record(containerID(number))?.text == "///   /var/run/netns/cni-1")
+        }
     }
 
     @Test func podman() {
@@ -107,6 +131,7 @@ struct ContainerSourceTests {
                 "\(storage)/\(id)/userdata/config.json",
                 ContainerFiles.containerd([
                     "io.container.manager": "libpod", "io.kubernetes.cri-o.TTY": "false",
+                    "io.kubernetes.cri-o.SandboxID": sandboxID, "io.kubernetes.cri-o.ContainerType": "container",
                     "io.podman.annotations.autoremove": "FALSE", "io.kubernetes.pod.name": "not-kubernetes",
                 ]))
         }
@@ -149,10 +174,7 @@ struct ContainerSourceTests {
         #expect(record?.runtime == .docker)
     }
 
-    private let labels = [
-        "io.kubernetes.container.name": "app", "io.kubernetes.pod.name": "web-1", "io.kubernetes.pod.namespace": "shop",
-        "io.kubernetes.pod.uid": ContainerFiles.uid, "io.kubernetes.docker.type": "container",
-    ]
+    private let labels = ContainerFiles.labels("app").merging(["io.kubernetes.docker.type": "container"]) { $1 }
 
     @Test func dockerOfKubernetes() {
         host.write("etc/docker/daemon.json", #"{"data-root":"/data/docker/"}"#)

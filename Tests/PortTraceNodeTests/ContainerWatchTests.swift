@@ -20,9 +20,9 @@ struct ContainerWatchTests {
         #expect(watch.record(id) == nil)
         host.write("\(folder)/config.json", ContainerFiles.task("app"))
         #expect(watch.waits { container(watch, id) == "app" })
-        #expect(watch.presentRecords().count == 1)
+        #expect(watch.takePresentRecords().count == 1)
         host.remove(folder)
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         #expect(container(watch, id) == "app")
         #expect(watch.pod(ContainerFiles.uid)?.text == "shop/web-1")
     }
@@ -63,8 +63,7 @@ struct ContainerWatchTests {
             usleep(50_000)
         }
         host.write(
-            "\(storage)/\(id)/userdata/config.json",
-            ContainerFiles.containerd(["io.kubernetes.container.name": "app"]))
+            "\(storage)/\(id)/userdata/config.json", ContainerFiles.containerd(ContainerFiles.labels("app")))
         #expect(watch.waits { container(watch, id) == "app" })
     }
 
@@ -86,11 +85,11 @@ struct ContainerWatchTests {
         host.write("\(folder)/config.json", ContainerFiles.task("app"))
         let watch = host.watch()
         host.remove("run")
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         host.write("\(ContainerFiles.tasks)/\(containerID(2))/config.json", ContainerFiles.task("other"))
         #expect(watch.waits { container(watch, containerID(2)) == "other" })
         #expect(container(watch, id) == "app")
-        #expect(watch.presentRecords().count == 1)
+        #expect(watch.takePresentRecords().count == 1)
     }
 
     @Test func rootsAreMoved() {
@@ -98,9 +97,9 @@ struct ContainerWatchTests {
         let watch = host.watch()
         let root = "\(host.path)/run/containerd/io.containerd.runtime.v2.task"
         rename(root, root + ".old")
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
         rename(root + ".old", root)
-        #expect(watch.waits { watch.presentRecords().count == 1 })
+        #expect(watch.waits { watch.takePresentRecords().count == 1 })
     }
 
     @Test func idIsUsedAgain() {
@@ -118,14 +117,14 @@ struct ContainerWatchTests {
         let places = ["run/containers/storage", "var/lib/containers/storage"].map { "\($0)/overlay-containers/\(id)" }
         for place in places {
             host.write(
-                "\(place)/userdata/config.json", ContainerFiles.containerd(["io.kubernetes.container.name": "app"]))
+                "\(place)/userdata/config.json", ContainerFiles.containerd(ContainerFiles.labels("app")))
         }
         let watch = host.watch()
         host.remove(places[0])
         usleep(100_000)
-        #expect(watch.presentRecords().count == 1)
+        #expect(watch.takePresentRecords().count == 1)
         host.remove(places[1])
-        #expect(watch.waits { watch.presentRecords().isEmpty })
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
     }
 
     @Test func runtimesKnowBetterThanLogs() {
@@ -172,6 +171,68 @@ struct ContainerWatchTests {
         #expect(queue.withCache { $0.present.map(\.container) } == [Array("other".utf8)])
     }
 
+    /// In the order in which sources are asked; the runtime's word replaces the logs'.
+    @Test func tellsWhichSourceHasAnswered() {
+        let other = containerID(2)
+        host.write("\(folder)/config.json", ContainerFiles.task("app"))
+        host.folder("var/log/containers")
+        let watch = host.watch()
+        let (first, second) = ("\(id.prefix(12))", "\(other.prefix(12))")
+        #expect(watch.takeArrivals() == "containerd \(first)")
+        #expect(watch.takeArrivals() == nil)
+        host.link("var/log/containers/web-1_shop_app-\(other).log", to: "/nowhere")
+        host.link("var/log/containers/web-1_shop_app-\(id).log", to: "/nowhere")
+        #expect(watch.waits { watch.record(other) != nil })
+        #expect(watch.takeArrivals() == "logs \(second)")
+        host.write("\(ContainerFiles.tasks)/\(other)/config.json", ContainerFiles.task("app"))
+        #expect(watch.waits { watch.record(other)?.source == .containerd })
+        #expect(watch.takeArrivals() == "containerd \(second)")
+        host.write("\(ContainerFiles.tasks)/\(containerID(3))/config.json", ContainerFiles.task("app"))
+        #expect(watch.waits { watch.record(containerID(3)) != nil })
+        #expect(watch.takePresentRecords().count == 3)
+        #expect(watch.takeArrivals() == nil)
+    }
+
+    @Test func tellsOfManyByTheirNumber() throws {
+        var arrivals = ContainerArrivals()
+        for number in 0..<6 {
+            arrivals.insert(try #require(ContainerID(Array(containerID(number).utf8))), from: .docker)
+        }
+        let zeros = String(repeating: "0", count: 12)
+        #expect(arrivals.text == "docker \(zeros), \(zeros), \(zeros), \(zeros) and 2 more")
+    }
+
+    /// A container's logs outlive it.
+    @Test func logsDoNotKeepAContainer() {
+        host.write("\(folder)/config.json", ContainerFiles.task("app"))
+        host.link("var/log/containers/web-1_shop_app-\(id).log", to: "/nowhere")
+        let watch = host.watch()
+        #expect(watch.record(id)?.source == .containerd)
+        host.remove(folder)
+        #expect(watch.waits { watch.takePresentRecords().isEmpty })
+        #expect(watch.record(id)?.source == .containerd)
+    }
+
+    /// Where the kernel gives no watch, it is said once, and what is new is found all the same.
+    @Test func watchesAreRefused() throws {
+        host.folder(ContainerFiles.tasks)
+        let queue = ContainerQueue()
+        let worker = ContainerWorker(
+            queue, PodNamespaces(hostRoot: host.path), root: try #require(HostFolder(root: host.path)))
+        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        dup2(null, worker.inotify.descriptor)
+        close(null)
+        worker.pass()
+        let problems = queue.takeProblems()
+        #expect(problems.count == 1)
+        #expect(problems.first?.hasSuffix("inotify: Invalid argument") == true)
+        #expect((1...1_001).contains(worker.millisecondsToNext))
+        host.write("\(folder)/config.json", ContainerFiles.task("app"))
+        worker.pass()
+        #expect(queue.withCache { $0.present.map(\.container) } == [Array("app".utf8)])
+        #expect(queue.takeProblems().isEmpty)
+    }
+
     @Test func questionsAreBounded() {
         let watch = ContainerWatch(hostRoot: host.path)
         for number in 0..<ContainerQueue.mostQuestions {
@@ -205,9 +266,9 @@ struct ContainerWatchTests {
             ContainerWorker(queue, PodNamespaces(hostRoot: host.path), root: $0)
         }
         worker?.pass()
-        #expect(worker?.pending.millisecondsToNext == -1)
+        #expect(worker?.millisecondsToNext == -1)
         host.folder("\(ContainerFiles.tasks)/\(containerID(2))")
         worker?.pass()
-        #expect(worker.map { $0.pending.millisecondsToNext > 50_000 } == true)
+        #expect(worker.map { $0.millisecondsToNext > 50_000 } == true)
     }
 }

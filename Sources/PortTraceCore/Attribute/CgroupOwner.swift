@@ -14,7 +14,8 @@ public struct CgroupOwner: Equatable, Sendable {
     public var containerID: [UInt8] = []
     /// As Kubernetes writes it: with dashes, or 32 hexadecimal digits for a static pod; empty: no pod.
     public var podUID: [UInt8] = []
-    /// The unit of the host's systemd; empty: none, or within a container or pod.
+    /// The unit of the host's systemd; empty: none, or within a container or pod. Beside a container's id, where only
+    /// the form of its name speaks for a container.
     public var unit: [UInt8] = []
 
     /// Reads a path.
@@ -27,20 +28,24 @@ public struct CgroupOwner: Equatable, Sendable {
         var parent = path[..<path.startIndex]
         var grandparent = parent
         var systemd = SystemdUnit()
+        var isContained = false
         for part in path.split(separator: UInt8(ascii: "/")) {
             if let uid = CgroupOwner.podUID(of: part, below: parent, grandparent) {
                 podUID = uid
                 containerID = []
                 runtime = nil
+                isContained = true
             }
             if let container = CgroupOwner.container(of: part, below: parent) {
                 containerID = Array(container.id)
                 runtime = container.runtime
+                // An id alone may be anything's.
+                if runtime != nil { isContained = true }
             }
             systemd.enter(part)
             (grandparent, parent) = (parent, part)
         }
-        if containerID.isEmpty, podUID.isEmpty { unit = systemd.name }
+        if !isContained { unit = systemd.name }
     }
 }
 
@@ -120,9 +125,14 @@ extension CgroupOwner {
     }
 
     /// Whether pods of a class are in it: guaranteed ones are in `kubepods` itself.
+    ///
+    /// A cgroup namespace shows what is above its own root as `..`, which no cgroup can be called: of a pod beside the
+    /// reader's own, these two parts may be hidden behind it.
     private static func isClass(_ part: ArraySlice<UInt8>, below parent: ArraySlice<UInt8>) -> Bool {
-        if part.equals("burstable") || part.equals("besteffort") { return parent.equals("kubepods") }
-        return part.equals("kubepods")
+        if part.equals("burstable") || part.equals("besteffort") {
+            return parent.equals("kubepods") || parent.equals("..")
+        }
+        return part.equals("kubepods") || part.equals("..")
     }
 }
 

@@ -25,8 +25,9 @@ struct NameCaches {
         owners.entry(for: failure.owner)
     }
 
-    mutating func destination(of failure: borrowing Failure) -> DestinationNames.Entry {
-        destinations.entry(for: failure.destination, failure.destinationPort)
+    /// - Parameter time: of the first of the failures, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
+    mutating func destination(of failure: borrowing Failure, at time: UInt64) -> DestinationNames.Entry {
+        destinations.entry(for: failure.destination, failure.destinationPort, at: time)
     }
 
     /// - Parameter time: of the failure, CLOCK_MONOTONIC, nanoseconds.
@@ -43,11 +44,6 @@ struct NameCaches {
         else { return }
         failure.attribution = .address
         failure.ownerAddress = address
-    }
-
-    /// Addresses may have moved since they were looked up.
-    mutating func forgetDestinations() {
-        destinations.forget()
     }
 
     mutating func endInterval() {

@@ -170,8 +170,8 @@ struct OwnerCache {
             return (names, false)
         }
         let isSame = names.complete(by: known)
-        // A pod's names may come before its container's, or after.
-        let hasContainer = owner.containerID.isEmpty || !known.containerID.isEmpty
+        // A pod's names may come before its container's, or after; log directories' before the runtime's.
+        let hasContainer = owner.containerID.isEmpty || known.runtime != nil
         let hasPod = owner.podUID.isEmpty || !names.pod.isEmpty
         return (names, isSame && hasContainer && hasPod)
     }

@@ -36,7 +36,8 @@ extension OwnerNames {
         if podUID.isEmpty { podUID = mine.podUID }
         if containerID.isEmpty { containerID = mine.containerID }
         runtime = mine.runtime ?? runtime
-        unit = mine.unit
+        // It is a container, then.
+        unit = runtime == nil ? mine.unit : []
         return true
     }
 

@@ -78,7 +78,7 @@ extension OwnerNames {
     var text: TerminalText? {
         if !pod.isEmpty { return podText }
         if !podUID.isEmpty { return OwnerNames.joined("pod ", OwnerNames.cut(podUID)) }
-        if !containerID.isEmpty {
+        if !containerID.isEmpty, unit.isEmpty {
             let start = TerminalText(escaping: Array(containerID.prefix(12)))
             return OwnerNames.joined("\(runtime?.rawValue ?? "container") ", start)
         }

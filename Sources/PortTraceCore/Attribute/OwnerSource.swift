@@ -14,8 +14,9 @@ public protocol OwnerSource {
     /// The names of the one pod whose network namespace it is; nil where there is none, or it is not known yet.
     func names(of namespace: NamespaceIdentity) -> OwnerNames?
 
-    /// The names of the pod of this node that has an address at this moment; nil where there is none, or it is not known.
-    func pod(at address: IPAddress) -> OwnerNames?
+    /// The namespace that has an address, where it may be a pod's, and when that was asked: CLOCK_MONOTONIC, nanoseconds;
+    /// nil where it is the host's, none's or several ones', or there are no pods.
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)?
 
     /// Whose an address is at this moment.
     func place(of address: IPAddress) -> AddressPlace

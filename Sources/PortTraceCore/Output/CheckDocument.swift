@@ -40,7 +40,7 @@ struct CheckDocument {
         output.append("\",\"resource\":")
         output.append(
             occupancy.resource, used: finding.isMeasured ? occupancy.used : nil, limit: occupancy.limit,
-            destination: destinations.entry(for: destination?.address, destination?.port ?? 0).json)
+            destination: destinations.entry(for: destination?.address, destination?.port ?? 0, at: nil).json)
         output.append(",\"culprits\":")
         let held = finding.areCulpritsRacing ? finding.failures : finding.isMeasured ? occupancy.used : 0
         output.append(holders: finding.culprits, of: held, most: CheckDocument.mostHolders, owners: &owners)

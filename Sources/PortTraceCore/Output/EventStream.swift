@@ -52,11 +52,6 @@ public final class EventStream {
         text = TextOutput(each: configuration.each, colour: configuration.colour)
     }
 
-    /// To be called each second: addresses of pods may have moved since they were looked up.
-    public func forgetDestinations() {
-        names.forgetDestinations()
-    }
-
     // MARK: Records in
 
     /// Takes a record of the ring buffer: one failure, shown at once where it passes.
@@ -70,10 +65,13 @@ public final class EventStream {
             return countUndecodable("sample", error)
         }
         names.nameByAddress(&sample.failure)
-        if sample.failure.isClash { return clash(sample) }
+        if sample.failure.isClash {
+            names.destinations.note(sample.failure.destination)
+            return clash(sample)
+        }
         // No row counts a change of state that the ring has.
         if sample.failure.type == .tcpState { return change(sample) }
-        if format == .text, !text.takesSample(sample) { return }
+        if format == .text, !text.takesSample(sample) { return names.destinations.note(sample.failure.destination) }
         let owner = names.owner(of: sample.failure)
         let verdict = filter.evaluate(sample.failure, as: sample.failure.type, owner: owner.verdict)
         if verdict == .undecided { warnOfUndecided(sample.failure.type) }
@@ -85,7 +83,7 @@ public final class EventStream {
             guard verdict == .pass else { return }
             lines.append(
                 sample.failure, count: 1, first: time, last: nil, owner: owner.json,
-                destination: names.destination(of: sample.failure).json,
+                destination: names.destination(of: sample.failure, at: sample.time).json,
                 holders: names.holders(of: sample.failure, at: sample.time).json, to: &output)
         case nil:
             count(1, of: sample.failure.type, verdict)
@@ -299,10 +297,11 @@ public final class EventStream {
             lines.append(
                 failure, count: count, first: clock.utc(monotonic: first),
                 last: count > 1 ? clock.utc(monotonic: max(first, last)) : nil, owner: owner.json,
-                destination: names.destination(of: failure).json,
+                destination: names.destination(of: failure, at: first).json,
                 holders: names.holders(of: failure, at: max(first, last)).json, to: &output)
         case .text:
-            text.collect(failure, count: count, time: first, destination: names.destination(of: failure).text)
+            text.collect(
+                failure, count: count, time: first, destination: names.destination(of: failure, at: first).text)
         case nil: tallied.add(failure, count: count, at: max(first, last))
         }
     }

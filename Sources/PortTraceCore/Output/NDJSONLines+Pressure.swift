@@ -14,7 +14,7 @@ extension NDJSONLines {
         output.append(",\"detail\":{\"resource\":")
         output.append(
             occupancy.resource, used: occupancy.used, limit: occupancy.limit,
-            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0).json)
+            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).json)
         output.append(",\"threshold\":")
         output.append(crossing.threshold.name)
         output.append(",\"direction\":\"")

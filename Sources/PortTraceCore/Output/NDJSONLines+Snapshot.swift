@@ -29,7 +29,7 @@ extension TopNode {
         output.append("{\"resource\":")
         output.append(
             occupancy.resource, used: row.isMeasured ? occupancy.used : nil, limit: occupancy.limit,
-            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0).json)
+            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).json)
         if let rate = row.rate {
             output.append(",\"rate_per_s\":")
             output.append(tenths: rate)

@@ -46,7 +46,7 @@ struct TextOutput {
     mutating func append(
         _ sample: Sample, at time: Int64, names: inout NameCaches, to output: inout OutputBuffer
     ) {
-        let destination = names.destination(of: sample.failure).text
+        let destination = names.destination(of: sample.failure, at: sample.time).text
         layout.append(
             sample.failure, count: 1, at: time, owner: names.owner(of: sample.failure), destination: destination,
             holders: names.holders(of: sample.failure, at: sample.time).text, to: &output)
@@ -68,7 +68,8 @@ struct TextOutput {
         let endpoint = crossing.occupancy.resource.destination
         layout.append(
             crossing, at: time, owner: crossing.occupancy.holders.first.map { names.owner(of: $0.owner) },
-            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0).text, to: &output)
+            destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).text,
+            to: &output)
         linesShown += 1
     }
 

@@ -12,7 +12,7 @@ extension TopNode {
             if whole.width <= columns || resource.kind != .bindPorts { return whole.cut(to: columns) }
             return joined("bind()").cut(to: columns)
         }
-        let named = names.destinations.entry(for: destination.address, destination.port).text
+        let named = names.destinations.entry(for: destination.address, destination.port, at: nil).text
         let start = TerminalText(resource.kind == .snat ? "NAT " : "" as String)
         let source = TextLayout.endpoint(resource.source, 0)
         func joined(_ source: TerminalText?, _ arrow: String, _ names: TerminalText?) -> TerminalText {

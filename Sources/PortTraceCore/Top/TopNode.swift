@@ -63,9 +63,8 @@ public final class TopNode {
         }
     }
 
-    /// To be called each second: addresses of pods may have moved, and paths may be known by now.
+    /// To be called each second: paths may be known by now.
     public func refreshNames() {
-        names.destinations.forget()
         names.owners.endInterval()
     }
 

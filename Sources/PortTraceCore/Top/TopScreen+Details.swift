@@ -77,7 +77,7 @@ extension TopScreen {
         func line(_ count: UInt64, _ proto: UInt8, _ endpoint: Endpoint) -> TopLine {
             var line = share(count, of: row.occupancy.used)
             line.append(TransportProtocol.name(of: proto).map { "\($0) " } ?? "proto \(proto) ")
-            let names = node.names.destinations.entry(for: endpoint.address, endpoint.port).text
+            let names = node.names.destinations.entry(for: endpoint.address, endpoint.port, at: nil).text
             line.append(TextLayout.endpoint(endpoint.address, endpoint.port, names: names))
             return line
         }

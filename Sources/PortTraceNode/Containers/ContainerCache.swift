@@ -20,6 +20,8 @@ struct ContainerCache {
 
     private struct Pod {
         var names: PodNames
+        /// Told by a runtime, not by a directory's name.
+        var isSure: Bool
         /// Containers and log directories that are there.
         var containers = 0
         var hasLogs = false
@@ -39,6 +41,9 @@ struct ContainerCache {
     /// When the first of those that are gone is to leave.
     private var nextExpiry: Int64 = .max
 
+    /// Containers whose names have come, or from a better source than before.
+    private(set) var arrivals = ContainerArrivals()
+
     private(set) var byteCount = 0
     var entryCount: Int { containers.count + pods.count }
 
@@ -57,6 +62,7 @@ struct ContainerCache {
     mutating func insert(_ id: ContainerID, _ record: ContainerRecord, now: Int64) {
         let packed = PackedRecord(record)
         let added = containers[id]?.added ?? now
+        if !isPresent(id) || source(id) != record.source { arrivals.insert(id, from: record.source) }
         remove(id, now: now)
         makeRoom(Self.containerBytes + packed.byteCount + Self.podBytes + 512, now: now)
         containers[id] = Container(record: packed, added: added, gone: nil, pass: pass)
@@ -71,6 +77,12 @@ struct ContainerCache {
         makeRoom(Self.podBytes + 512, now: now)
         let names = PodNames(namespace: logs.namespace, pod: logs.pod)
         updatePod(logs.podUID, names, isSure: false, now: now) { $0.hasLogs = true }
+    }
+
+    /// The arrivals since the last call.
+    mutating func takeArrivals() -> ContainerArrivals {
+        defer { arrivals = ContainerArrivals() }
+        return arrivals
     }
 
     mutating func noteGone(_ id: ContainerID, now: Int64) {
@@ -112,15 +124,16 @@ struct ContainerCache {
         nextExpiry = first == .max ? .max : first + Self.kept
     }
 
+    /// While a pod is there, its names stay: a second one of that UID says what is not so.
     private mutating func updatePod(
         _ uid: [UInt8], _ names: PodNames, isSure: Bool, now: Int64, _ change: (inout Pod) -> Void
     ) {
-        var pod = pods[uid] ?? Pod(names: names, added: now, gone: nil, pass: pass)
+        var pod = pods[uid] ?? Pod(names: names, isSure: isSure, added: now, gone: nil, pass: pass)
         if pods[uid] == nil {
             byteCount += Self.podBytes + uid.count + names.byteCount
-        } else if isSure || pod.gone != nil, pod.names != names {
+        } else if pod.gone != nil || (isSure && !pod.isSure) {
             byteCount += names.byteCount - pod.names.byteCount
-            pod.names = names
+            (pod.names, pod.isSure) = (names, isSure)
         }
         change(&pod)
         pod.gone = nil

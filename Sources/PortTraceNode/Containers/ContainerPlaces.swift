@@ -1,6 +1,7 @@
 internal import PortTraceCore
 
-/// Where the runtimes of a node keep their containers: where they do by default, and where their configuration says.
+/// Where the runtimes of a node keep their containers: where they do by default, and where their configuration says; and
+/// where the kubelet does.
 enum ContainerPlaces {
     /// containerd's state directories: its own, and of those that bring it along.
     private static let containerdStates = [
@@ -45,7 +46,8 @@ enum ContainerPlaces {
         for folder in unique(dockerRoots + [TextConfiguration.dockerRoot(root.configuration(dockerConfiguration))]) {
             places.append(ContainerPlace(path: "\(folder)/containers", hasGroups: false, source: docker))
         }
-        return places
+        // What runtimes say of a container comes first.
+        return places + [ContainerPlace(path: KubeletLogs.path, hasGroups: false, source: KubeletLogs())]
     }
 
     private static func states(_ root: HostFolder) -> [String] {

@@ -18,6 +18,7 @@ final class ContainerQueue: Sendable {
         var questions: [Question] = []
         var namespaces: Set<NamespaceIdentity> = []
         var isClosed = false
+        var problems: [String] = []
     }
 
     private let state = Mutex(State())
@@ -77,6 +78,16 @@ final class ContainerQueue: Sendable {
     func close() {
         state.withLock { $0.isClosed = true }
         eventfd_write(asked, 1)
+    }
+
+    /// Notes what hinders the reading, in a few words; each is to be said once.
+    func note(problem: String) { state.withLock { $0.problems.append(problem) } }
+
+    func takeProblems() -> [String] {
+        state.withLock { state in
+            defer { state.problems = [] }
+            return state.problems
+        }
     }
 
     var isClosed: Bool { state.withLock { $0.isClosed } }

@@ -88,11 +88,20 @@ public final class ContainerWatch {
         return nil
     }
 
-    /// The containers that are there now, in no order.
+    /// Which source has told of which containers since the last call; nil: none.
+    public func takeArrivals() -> String? { queue.withCache { $0.takeArrivals() }.text }
+
+    /// What has hindered the reading since the last call; each thing is told once.
+    public func takeProblems() -> [String] { queue.takeProblems() }
+
+    /// The containers that are there now, in no order; ``takeArrivals()`` tells of what comes after that.
     ///
     /// - Complexity: O(containers).
-    public func presentRecords() -> [ContainerRecord] {
-        queue.withCache { $0.present }
+    public func takePresentRecords() -> [ContainerRecord] {
+        queue.withCache { cache in
+            _ = cache.takeArrivals()
+            return cache.present
+        }
     }
 
     /// Entries that are kept, containers and pods, and about how many bytes they take.

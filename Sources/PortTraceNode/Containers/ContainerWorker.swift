@@ -5,13 +5,22 @@ internal import PortTraceCore
 /// The thread that reads containers' names. The folders in which they appear are watched (inotify), and read over only
 /// at the start and when events were lost.
 final class ContainerWorker {
+    /// What hinders the reading, by errno.
+    private enum Problem: Hashable {
+        case opening(Int32)
+        case watching(Int32)
+    }
+
     /// Groups of containers (containerd's namespaces) in one folder.
     private static let mostGroups = 64
-    /// Nanoseconds between looks for folders that questions ask for.
-    private static let armingPause: Int64 = 1_000_000_000
+    /// Nanoseconds until the next try where something cannot be watched or opened, and between looks for folders that
+    /// questions ask for.
+    private static let pause: Int64 = 1_000_000_000
+    /// The same where a folder came while the one above it was looked for.
+    private static let comingPause: Int64 = 10_000_000
 
-    private let queue: ContainerQueue
-    private let namespaces: PodNamespaces
+    let queue: ContainerQueue
+    let namespaces: PodNamespaces
     let root: HostFolder
     private(set) var folders: [WatchedFolder]
     private(set) var inotify = Inotify()
@@ -19,10 +28,18 @@ final class ContainerWorker {
     /// The nearest folders above those that are not there, with the names that must appear in them.
     private var ancestors: [Inotify.Watch: Set<String>] = [:]
     private(set) lazy var pending = PendingContainers(self)
+    /// Events were lost: which watches have ended is not known.
+    private var hasLostEvents = false
+    private var isTakingEvents = false
     private var needsPass = false
     private var needsArming = false
+    /// When to do so although nothing happens: something could not be watched, or not be opened. CLOCK_MONOTONIC,
+    /// nanoseconds.
+    private var nextPass = Int64.max
+    private var nextArming = Int64.max
+    private var problems: Set<Problem> = []
     private var hasNews = false
-    private var hasAnswered = false
+    var hasAnswered = false
     /// When a question last led to a look for folders that were not there.
     private var lastArmed = Int64.min / 2
 
@@ -46,16 +63,35 @@ final class ContainerWorker {
                 pollfd(fd: inotify.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: queue.asked, events: Int16(POLLIN), revents: 0),
             ]
-            poll(&polled, nfds_t(polled.count), needsArming || needsPass ? 0 : pending.millisecondsToNext)
+            poll(&polled, nfds_t(polled.count), millisecondsToNext)
             if queue.isClosed { return }
-            if polled[0].revents != 0 { for event in inotify.take() { take(event) } }
-            if needsPass { pass() }
-            if needsArming { arm() }
-            for question in queue.takeQuestions() { answer(question) }
+            takeEvents()
+            let now = KernelClock.monotonicNow()
+            if needsPass || nextPass <= now { pass() }
+            if needsArming || nextArming <= now { arm() }
+            for question in queue.takeQuestions() {
+                answer(question)
+                takeEvents()
+            }
             seek(queue.takeNamespaces())
             pending.retry()
             queue.withCache { $0.expire(now: KernelClock.monotonicNow()) }
         }
+    }
+
+    /// Milliseconds until something is due although nothing happens; -1: nothing will be.
+    var millisecondsToNext: Int32 {
+        if needsPass || needsArming { return 0 }
+        let due = min(nextPass, nextArming, pending.nextDue)
+        return due == .max ? -1 : Int32(max(0, due - KernelClock.monotonicNow()) / 1_000_000 + 1)
+    }
+
+    /// Takes what has happened; to be called often: what a container's folder has is gone 10 ms after its end.
+    func takeEvents() {
+        if isTakingEvents { return }
+        isTakingEvents = true
+        for event in inotify.take() { take(event) }
+        isTakingEvents = false
     }
 
     private func tell() {
@@ -69,7 +105,7 @@ final class ContainerWorker {
     ///
     /// - Returns: Whether any has appeared.
     @discardableResult
-    private func arm() -> Bool {
+    func arm() -> Bool {
         var hasAppeared = false
         for folder in folders where !folder.isThere {
             guard let opened = folder.opened(in: root) else { continue }
@@ -83,30 +119,64 @@ final class ContainerWorker {
     /// Watches first, then reads: nothing appears in between unseen.
     private func begin(_ folder: WatchedFolder, _ opened: HostFolder) {
         folder.isThere = true
-        folder.watch = inotify.add(opened, Inotify.entries)
-        if let watch = folder.watch { watched[watch, default: []].append(folder) }
+        watch(folder, opened)
         read(folder, opened)
     }
 
+    private func watch(_ folder: WatchedFolder, _ opened: HostFolder) {
+        folder.watch = watch(opened, Inotify.entries)
+        if let watch = folder.watch { watched[watch, default: []].append(folder) }
+    }
+
+    /// Watches a folder. Where the kernel refuses, all is read over in a while, and tried again.
+    func watch(_ folder: HostFolder, _ mask: UInt32) -> Inotify.Watch? {
+        if let watch = inotify.add(folder, mask) { return watch }
+        // It may have gone meanwhile; what is above it is watched.
+        if inotify.refusal == ENOENT { return nil }
+        nextPass = min(nextPass, KernelClock.monotonicNow() + Self.pause)
+        let limits = [EMFILE: " (fs.inotify.max_user_instances)", ENOSPC: " (fs.inotify.max_user_watches)"]
+        note(
+            .watching(inotify.refusal),
+            "folders of containers cannot be watched and are read each second, names may come too late: inotify: "
+                + "\(String(cString: strerror(inotify.refusal)))\(limits[inotify.refusal] ?? "")")
+        return nil
+    }
+
+    private func note(_ problem: Problem, _ text: String) {
+        if problems.insert(problem).inserted { queue.note(problem: text) }
+    }
+
     private func watchAncestors() {
-        needsArming = false
+        (needsArming, nextArming) = (false, .max)
         var needed: [Inotify.Watch: Set<String>] = [:]
         for folder in folders where !folder.isThere {
-            guard let (above, missing) = folder.wayEnd(in: root) else {
+            switch folder.wayEnd(in: root) {
+            case .there: arm(after: Self.comingPause)
+            case .failed(let code):
+                arm(after: Self.pause)
+                note(
+                    .opening(code),
+                    "names of containers cannot be read: \(folder.path): \(String(cString: strerror(code)))")
+            case .above(let above, let missing):
+                guard let watch = watch(above, Inotify.entries) else { continue }
+                needed[watch, default: []].insert(missing.split(separator: "/").last.map(String.init) ?? "")
+                if case .above(_, missing: missing) = folder.wayEnd(in: root) { continue }
                 // It has come meanwhile.
-                needsArming = true
-                continue
+                arm(after: Self.comingPause)
             }
-            guard let watch = inotify.add(above, Inotify.entries) else { continue }
-            needed[watch, default: []].insert(missing.split(separator: "/").last.map(String.init) ?? "")
-            if folder.wayEnd(in: root)?.missing != missing { needsArming = true }
         }
         for watch in ancestors.keys where needed[watch] == nil && watched[watch] == nil { inotify.remove(watch) }
         ancestors = needed
     }
 
+    /// Looks again in a while; never at once, as it may be of no avail.
+    private func arm(after pause: Int64) { nextArming = min(nextArming, KernelClock.monotonicNow() + pause) }
+
     func take(_ event: Inotify.Event) {
-        if event.isOverflow { return restart() }
+        if event.isOverflow {
+            (hasLostEvents, needsPass) = (true, true)
+            return
+        }
         if event.isEnd || event.isMoved { return end(event.watch, isMoved: event.isMoved) }
         if pending.take(event) { return }
         let name = String(decoding: event.name, as: UTF8.self)
@@ -117,15 +187,15 @@ final class ContainerWorker {
         }
     }
 
-    /// Begins anew: which watches have ended is not known.
+    /// Begins anew.
     private func restart() {
+        hasLostEvents = false
         inotify = Inotify()
         watched = [:]
         ancestors = [:]
         pending.removeAll()
         folders.removeAll { !$0.group.isEmpty }
         for folder in folders { (folder.watch, folder.isThere) = (nil, false) }
-        needsPass = true
     }
 
     private func end(_ watch: Inotify.Watch, isMoved: Bool) {
@@ -150,14 +220,20 @@ final class ContainerWorker {
 
     /// Reads all that is there, and watches what was not.
     func pass() {
-        needsPass = false
+        (needsPass, nextPass) = (false, .max)
+        if hasLostEvents || inotify.descriptor < 0 { restart() }
         queue.withCache { $0.beginPass() }
         for folder in folders {
             guard let opened = folder.opened(in: root) else {
                 if folder.isThere { lose(folder) }
                 continue
             }
-            if folder.isThere { read(folder, opened) } else { begin(folder, opened) }
+            if !folder.isThere {
+                begin(folder, opened)
+            } else {
+                if folder.watch == nil { watch(folder, opened) }
+                read(folder, opened)
+            }
         }
         watchAncestors()
         guard !queue.isClosed else { return }
@@ -170,16 +246,11 @@ final class ContainerWorker {
             switch folder.role {
             case .groups: beginGroup(name, in: folder)
             case .containers(let source):
-                if let id = ContainerID(name) { _ = read(id, source, folder, opened) }
+                if let id = source.container(ofEntry: name) { _ = read(id, Array(name), source, folder, opened) }
             case .pods:
                 if let pod = PodLogName(name) { insert(pod) }
-            case .links:
-                if let id = ContainerLogName(name)?.id, isNamedByLogs(id),
-                    let record = KubeletLogs.record(name, in: opened)
-                {
-                    insert(id, record)
-                }
             }
+            takeEvents()
             return !queue.isClosed
         }
     }
@@ -192,19 +263,24 @@ final class ContainerWorker {
         else { return }
         let folder = WatchedFolder(path: parent.path, group: group, role: .containers(source))
         guard let opened = folder.opened(in: root) else { return }
-        // Before the kubelet's logs: those are asked last.
         folders.insert(folder, at: (folders.firstIndex { $0 === parent } ?? 0) + 1)
         begin(folder, opened)
     }
 
     /// Reads a container; where it is not whole yet, its file is waited for.
     private func read(
-        _ id: ContainerID, _ source: any ContainerSource, _ folder: WatchedFolder, _ opened: HostFolder
+        _ id: ContainerID, _ entry: [UInt8], _ source: any ContainerSource, _ folder: WatchedFolder,
+        _ opened: HostFolder
     ) -> ContainerReading {
-        let reading = source.read(id, in: opened, group: folder.group)
+        let reading = source.read(id, entry: entry, in: opened, group: folder.group)
         switch reading {
         case .record(let record):
-            pending.remove(id)
+            if record.source == .logs {
+                // A runtime knows more, also of what has gone, or will soon.
+                if !isNamedByLogs(id) { return .elsewhere }
+            } else {
+                pending.remove(id)
+            }
             insert(id, record)
         case .notYet: pending.add(id, folder, opened)
         case .elsewhere: break
@@ -214,20 +290,20 @@ final class ContainerWorker {
 
     /// Reads a container that is waited for.
     func readPending(_ id: ContainerID, in folder: WatchedFolder?, _ opened: HostFolder) -> Bool {
-        guard let folder, let source = folder.containers,
-            case .record(let record) = source.read(id, in: opened, group: folder.group)
+        guard let folder, let source = folder.containers, let entry = source.entry(of: id, in: opened),
+            case .record(let record) = source.read(id, entry: entry, in: opened, group: folder.group)
         else { return false }
         insert(id, record)
         return true
     }
 
-    /// Asks every runtime.
-    private func readAnywhere(_ id: ContainerID) -> Bool {
+    /// Asks every source, until one knows.
+    func readAnywhere(_ id: ContainerID) -> Bool {
         folders.contains { folder in
             guard folder.isThere, let source = folder.containers, let opened = folder.opened(in: root),
-                opened.folder(id.string) != nil
+                let entry = source.entry(of: id, in: opened)
             else { return false }
-            if case .record = read(id, source, folder, opened) { return true }
+            if case .record = read(id, entry, source, folder, opened) { return true }
             return false
         }
     }
@@ -236,15 +312,11 @@ final class ContainerWorker {
         switch folder.role {
         case .groups: beginGroup(name, in: folder)
         case .containers(let source):
-            guard let id = ContainerID(name), let opened = folder.opened(in: root) else { return }
-            if read(id, source, folder, opened) == .elsewhere { _ = readAnywhere(id) }
+            guard let id = source.container(ofEntry: name), let opened = folder.opened(in: root) else { return }
+            // The kubelet's links are asked last.
+            if source.file.isEmpty || read(id, name, source, folder, opened) == .elsewhere { _ = readAnywhere(id) }
         case .pods:
             if let pod = PodLogName(name) { insert(pod) }
-        case .links:
-            guard let id = ContainerLogName(name)?.id, isNamedByLogs(id), !readAnywhere(id) else { return }
-            if let opened = folder.opened(in: root), let record = KubeletLogs.record(name, in: opened) {
-                insert(id, record)
-            }
         }
     }
 
@@ -252,26 +324,22 @@ final class ContainerWorker {
         let now = KernelClock.monotonicNow()
         switch folder.role {
         case .groups: break
-        case .containers:
-            guard let id = ContainerID(name) else { return }
+        case .containers(let source):
+            guard let id = source.container(ofEntry: name) else { return }
             pending.remove(id)
             // Another folder may still have it, or this one again.
             if !readAnywhere(id) { queue.withCache { $0.noteGone(id, now: now) } }
         case .pods:
             if let pod = PodLogName(name) { queue.withCache { $0.noteGone(pod, now: now) } }
-        case .links:
-            if let id = ContainerLogName(name)?.id {
-                queue.withCache { if $0.source(id) == .logs { $0.noteGone(id, now: now) } }
-            }
         }
     }
 
     /// Whether no runtime has told of it.
-    private func isNamedByLogs(_ id: ContainerID) -> Bool {
+    func isNamedByLogs(_ id: ContainerID) -> Bool {
         queue.withCache { $0.source(id).map { $0 == .logs } ?? true }
     }
 
-    private func insert(_ id: ContainerID, _ record: ContainerRecord) {
+    func insert(_ id: ContainerID, _ record: ContainerRecord) {
         hasNews = true
         let inserted = queue.withCache { cache in
             var record = record
@@ -290,66 +358,16 @@ final class ContainerWorker {
         namespaces.note(inserted)
     }
 
-    private func insert(_ pod: PodLogName) {
+    func insert(_ pod: PodLogName) {
         hasNews = true
         queue.withCache { $0.insert(pod, now: KernelClock.monotonicNow()) }
     }
 
-    // MARK: - Answering
-
-    /// - Parameter wanted: nil: all namespaces that are not known.
-    private func seek(_ wanted: Set<NamespaceIdentity>?) {
-        if let wanted, wanted.isEmpty { return }
-        hasAnswered = true
-        namespaces.seek(wanted) { owner in
-            let id = ContainerID(owner.containerID)
-            let record = id.flatMap { id in queue.withCache { $0.record(id) } }
-            let uid = owner.podUID.isEmpty ? record?.podUID ?? [] : owner.podUID
-            guard let names = findPod(uid) else { return nil }
-            return PodNamespaces.Pod(uid: uid, names: names)
-        }
-    }
-
-    private func answer(_ question: ContainerQueue.Question) {
-        hasAnswered = true
+    /// Looks for folders that were not there, if that was not just done.
+    func armForAQuestion() -> Bool {
         let now = KernelClock.monotonicNow()
-        if find(question) || now - lastArmed < Self.armingPause { return }
+        if now - lastArmed < Self.pause { return false }
         lastArmed = now
-        if arm() { _ = find(question) }
-    }
-
-    /// - Returns: Whether the container's names are known now, or the pod's where that is the question.
-    private func find(_ question: ContainerQueue.Question) -> Bool {
-        let uid = question.podUID
-        guard let id = question.id else { return findPod(uid) != nil }
-        if !readAnywhere(id), isNamedByLogs(id), !pending.contains(id) { findInLogs(id, uid) }
-        guard var record = queue.withCache({ $0.record(id) }) else { return false }
-        // The cgroup's UID is the kubelet's: what an old runtime does not say.
-        if record.podUID.isEmpty, !uid.isEmpty {
-            record.podUID = uid
-            if !record.hasPod, let names = findPod(uid) {
-                (record.namespace, record.pod) = (names.namespace, names.pod)
-            }
-            insert(id, record)
-        }
-        return true
-    }
-
-    private func findInLogs(_ id: ContainerID, _ uid: [UInt8]) {
-        let links = folders.first { if case .links = $0.role { $0.isThere } else { false } }
-        if let opened = links?.opened(in: root), let record = KubeletLogs.record(id, in: opened) {
-            insert(id, record)
-        } else {
-            _ = findPod(uid)
-        }
-    }
-
-    private func findPod(_ uid: [UInt8]) -> PodNames? {
-        guard !uid.isEmpty else { return nil }
-        if let names = queue.withCache({ $0.pod(uid) }) { return names }
-        let pods = folders.first { if case .pods = $0.role { $0.isThere } else { false } }
-        guard let opened = pods?.opened(in: root), let pod = KubeletLogs.pod(uid, in: opened) else { return nil }
-        insert(pod)
-        return PodNames(namespace: pod.namespace, pod: pod.pod)
+        return arm()
     }
 }

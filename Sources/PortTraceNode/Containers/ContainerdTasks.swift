@@ -10,7 +10,7 @@ internal import PortTraceCore
 final class ContainerdTasks: ContainerSource {
     let file = "config.json"
 
-    func read(_ id: ContainerID, in folder: HostFolder, group: String) -> ContainerReading {
+    func read(_ id: ContainerID, entry: [UInt8], in folder: HostFolder, group: String) -> ContainerReading {
         // Docker's: it knows their names itself.
         if group == "moby" { return .elsewhere }
         guard let spec = spec(id, in: folder) else { return .notYet }

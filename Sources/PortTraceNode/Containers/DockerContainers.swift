@@ -8,7 +8,7 @@ internal import PortTraceCore
 final class DockerContainers: ContainerSource {
     let file = "config.v2.json"
 
-    func read(_ id: ContainerID, in folder: HostFolder, group: String) -> ContainerReading {
+    func read(_ id: ContainerID, entry: [UInt8], in folder: HostFolder, group: String) -> ContainerReading {
         guard let bytes = folder.file("\(id.string)/\(file)"),
             let text = try? JSONText(bytes, limit: HostFolder.largestFile),
             let parts = text.members(["ID", "Name", "Config", "NetworkSettings"]),

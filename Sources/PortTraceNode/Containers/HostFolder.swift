@@ -27,16 +27,29 @@ final class HostFolder {
     }
 
     /// A folder by an absolute path on the host, with this one as its root: symbolic links on the way are followed and
-    /// stay below it, whatever they say.
+    /// stay below it, whatever they say. nil where it is not there, or cannot be opened.
     func resolved(_ path: String) -> HostFolder? {
+        if case .folder(let folder) = resolve(path) { folder } else { nil }
+    }
+
+    enum Resolution {
+        case folder(HostFolder)
+        case absent
+        /// Nobody can tell, for this errno.
+        case failed(Int32)
+    }
+
+    func resolve(_ path: String) -> Resolution {
         let flags = linux_o_path | O_DIRECTORY
         let resolve = UInt64(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        var code = EAGAIN
         // EAGAIN: something was renamed on a way that has `..` in it.
-        for _ in 1...8 {
+        for _ in 1...8 where code == EAGAIN {
             let opened = linux_open_below(descriptor, path, flags, resolve)
-            if opened >= 0 || errno != EAGAIN { return HostFolder(opened: opened) }
+            code = errno
+            if let folder = HostFolder(opened: opened) { return .folder(folder) }
         }
-        return nil
+        return [ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG].contains(code) ? .absent : .failed(code)
     }
 
     func folder(_ path: String) -> HostFolder? {

@@ -30,13 +30,22 @@ final class Inotify {
     static let files = UInt32(IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR)
 
     /// To be polled; -1 where there is none to be had.
-    let descriptor = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+    let descriptor: Int32
+    /// Why the kernel has refused what it was asked last: an errno.
+    private(set) var refusal: Int32 = 0
+
+    init() {
+        descriptor = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
+        if descriptor < 0 { refusal = errno }
+    }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Adds to what is watched in a folder; nil where the kernel refuses: it has limits for each user.
     func add(_ folder: HostFolder, _ mask: UInt32) -> Watch? {
+        guard descriptor >= 0 else { return nil }
         let watch = folder.withPath { inotify_add_watch(descriptor, $0, mask | UInt32(IN_MASK_ADD)) }
+        if watch < 0 { refusal = errno }
         return watch >= 0 ? watch : nil
     }
 

@@ -53,40 +53,10 @@ extension Collection<UInt8> {
     }
 }
 
-/// The kubelet's log directories, which name pods and containers whatever the runtime. Nothing in them is read but
-/// names and where links lead.
-enum KubeletLogs {
-    static let pods = "/var/log/pods"
-    static let links = "/var/log/containers"
-
-    /// The record that a link gives, with the pod's UID from where it leads:
-    /// …/NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log.
-    static func record(_ entry: some BidirectionalCollection<UInt8>, in folder: HostFolder) -> ContainerRecord? {
-        guard let name = ContainerLogName(entry) else { return nil }
-        var record = ContainerRecord(id: name.id.digits, runtime: nil, source: .logs)
-        (record.namespace, record.pod, record.container) = (name.namespace, name.pod, name.container)
-        if let target = folder.link(String(decoding: entry, as: UTF8.self)) {
-            let parts = target.split(separator: UInt8(ascii: "/"))
-            if parts.count >= 3, let pod = PodLogName(parts[parts.count - 3]), pod.namespace == name.namespace,
-                pod.pod == name.pod
-            {
-                record.podUID = pod.podUID
-            }
-        }
-        return record
-    }
-
-    /// The record of one container: a look through all links.
-    static func record(_ id: ContainerID, in folder: HostFolder) -> ContainerRecord? {
-        let suffix = Array("-\(id.string).log".utf8)
-        var found: ContainerRecord?
-        folder.forEachName { name in
-            guard name.count > suffix.count, name.suffix(suffix.count).elementsEqual(suffix) else { return true }
-            found = record(name, in: folder)
-            return found == nil
-        }
-        return found
-    }
+/// Pods' log directories, which name pods whatever the runtime. Nothing in them is read: a log's file does not tell its
+/// container's id.
+enum KubeletPodLogs {
+    static let path = "/var/log/pods"
 
     /// The names of a pod: a look through all directories.
     static func pod(_ uid: [UInt8], in folder: HostFolder) -> PodLogName? {
@@ -99,5 +69,41 @@ enum KubeletLogs {
             return false
         }
         return found
+    }
+}
+
+/// The kubelet's links to containers' logs. Nothing is read of them but their names and where they lead:
+/// …/NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log.
+final class KubeletLogs: ContainerSource {
+    static let path = "/var/log/containers"
+
+    let file = ""
+
+    func container(ofEntry name: some BidirectionalCollection<UInt8>) -> ContainerID? { ContainerLogName(name)?.id }
+
+    /// - Complexity: O(links)
+    func entry(of id: ContainerID, in folder: HostFolder) -> [UInt8]? {
+        let suffix = Array("-\(id.string).log".utf8)
+        var found: [UInt8]?
+        folder.forEachName { name in
+            guard name.suffix(suffix.count).elementsEqual(suffix), ContainerLogName(name) != nil else { return true }
+            found = Array(name)
+            return false
+        }
+        return found
+    }
+
+    func read(_ id: ContainerID, entry: [UInt8], in folder: HostFolder, group: String) -> ContainerReading {
+        guard let name = ContainerLogName(entry), let target = folder.link(String(decoding: entry, as: UTF8.self))
+        else { return .elsewhere }
+        var record = ContainerRecord(id: id.digits, runtime: nil, source: .logs)
+        (record.namespace, record.pod, record.container) = (name.namespace, name.pod, name.container)
+        let parts = target.split(separator: UInt8(ascii: "/"))
+        if parts.count >= 3, let pod = PodLogName(parts[parts.count - 3]), pod.namespace == name.namespace,
+            pod.pod == name.pod
+        {
+            record.podUID = pod.podUID
+        }
+        return .record(record)
     }
 }

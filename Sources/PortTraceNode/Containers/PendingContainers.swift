@@ -31,11 +31,8 @@ final class PendingContainers {
 
     func contains(_ id: ContainerID) -> Bool { entries[id] != nil }
 
-    /// Milliseconds until something is due; -1: nothing will be.
-    var millisecondsToNext: Int32 {
-        guard let due = entries.values.lazy.map(\.due).min() else { return -1 }
-        return Int32(max(0, due - KernelClock.monotonicNow()) / 1_000_000 + 1)
-    }
+    /// When something is due: CLOCK_MONOTONIC, nanoseconds; `.max`: nothing will be.
+    var nextDue: Int64 { entries.values.lazy.map(\.due).min() ?? .max }
 
     /// Waits for a container's file.
     func add(_ id: ContainerID, _ folder: WatchedFolder, _ opened: HostFolder) {
@@ -104,7 +101,7 @@ final class PendingContainers {
         var hasGained = false
         for name in source.file.split(separator: "/") {
             guard let folder = opened.folder(path) else { return path == id.string ? nil : hasGained }
-            guard let watch = worker.inotify.add(folder, Inotify.files) else { break }
+            guard let watch = worker.watch(folder, Inotify.files) else { break }
             if ids.updateValue(id, forKey: watch) == nil {
                 entries[id]?.watches.append(watch)
                 hasGained = true

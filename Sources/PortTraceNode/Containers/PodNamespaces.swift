@@ -45,11 +45,13 @@ public final class PodNamespaces: Sendable {
     private let proc: String
     /// Where the host's mounts may be seen, the best first.
     private let roots: [String]
+    private let mounts: Mutex<MountedNamespaces>
 
     init(hostRoot: String) {
         proc = NodeProc.path(hostRoot: hostRoot)
         // Those of process 1 are the host's, also where this process has others.
         roots = ["\(proc)/1/root", hostRoot] + (proc == "/proc" ? ["/"] : [])
+        mounts = Mutex(MountedNamespaces(mountInfo: "\(proc)/1/mountinfo"))
     }
 
     /// Begins, with what has come until now.
@@ -100,13 +102,14 @@ public final class PodNamespaces: Sendable {
     }
 
     private func identity(mountedAt path: [UInt8], _ identify: Identify) -> NamespaceIdentity? {
+        // Any other path may lead to where an open() waits for a server.
+        guard let point = mounts.withLock({ $0.point(of: String(decoding: path, as: UTF8.self)) }) else { return nil }
         let resolve = UInt64(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
         for root in roots {
             let folder = open(root, linux_o_path | O_DIRECTORY | O_CLOEXEC)
             guard folder >= 0 else { continue }
             defer { close(folder) }
-            let descriptor = linux_open_below(
-                folder, String(decoding: path, as: UTF8.self), linux_o_path, resolve)
+            let descriptor = linux_open_below(folder, point, linux_o_path, resolve)
             guard descriptor >= 0 else { continue }
             defer { close(descriptor) }
             if let namespace = identify(descriptor) { return namespace }
@@ -118,7 +121,7 @@ public final class PodNamespaces: Sendable {
         state.withLock { state in
             guard !state.hosts.contains(namespace) else { return }
             if let known = state.pods[namespace] {
-                if known.pod?.uid == pod.uid || (known.isSure && !isSure) { return }
+                if known.pod == pod || (known.isSure && !isSure) { return }
                 let isBetter = isSure && !known.isSure
                 state.pods[namespace] = Entry(pod: isBetter ? pod : nil, isSure: isSure)
             } else {
@@ -139,9 +142,10 @@ public final class PodNamespaces: Sendable {
     ///
     /// - Parameters:
     ///   - wanted: nil: all that are not known.
+    ///   - meanwhile: is called after each process.
     ///   - podOf: the pod of a container, of which the cgroup's path has told.
     /// - Complexity: O(processes).
-    func seek(_ wanted: Set<NamespaceIdentity>?, podOf: (CgroupOwner) -> Pod?) {
+    func seek(_ wanted: Set<NamespaceIdentity>?, meanwhile: () -> Void, podOf: (CgroupOwner) -> Pod?) {
         let (identify, known) = state.withLock { ($0.identify, $0.hosts.union($0.pods.keys)) }
         guard let identify else { return }
         // Most are told by their inode alone.
@@ -153,6 +157,7 @@ public final class PodNamespaces: Sendable {
         // Nil: somebody in it is of no pod that is known, or of another one.
         var found: [NamespaceIdentity: Pod?] = [:]
         for name in NodeProc.processes(proc) {
+            defer { meanwhile() }
             let process = "\(proc)/\(name)"
             var status = stat()
             guard stat("\(process)/ns/net", &status) == 0, mayBeWanted(UInt32(truncatingIfNeeded: status.st_ino)),

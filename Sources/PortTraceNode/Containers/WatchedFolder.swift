@@ -7,8 +7,6 @@ final class WatchedFolder {
         case containers(any ContainerSource)
         /// Pods' log directories.
         case pods
-        /// Links to containers' logs.
-        case links
     }
 
     /// Absolute, on the host; symbolic links in it are followed.
@@ -29,12 +27,11 @@ final class WatchedFolder {
 
     /// All of a node, in the order in which they are asked.
     static func all(of root: HostFolder) -> [WatchedFolder] {
-        ContainerPlaces.places(of: root).map { place in
-            WatchedFolder(
-                path: place.path, role: place.hasGroups ? .groups(place.source) : .containers(place.source))
-        } + [
-            WatchedFolder(path: KubeletLogs.pods, role: .pods), WatchedFolder(path: KubeletLogs.links, role: .links),
-        ]
+        [WatchedFolder(path: KubeletPodLogs.path, role: .pods)]
+            + ContainerPlaces.places(of: root).map { place in
+                WatchedFolder(
+                    path: place.path, role: place.hasGroups ? .groups(place.source) : .containers(place.source))
+            }
     }
 
     func opened(in root: HostFolder) -> HostFolder? {
@@ -42,16 +39,28 @@ final class WatchedFolder {
         return group.isEmpty ? folder : folder?.folder(group)
     }
 
-    /// The last folder that is there on the way to ``path``, and the path that is missing then; nil where none is.
-    func wayEnd(in root: HostFolder) -> (above: HostFolder, missing: String)? {
-        guard var above = root.resolved("/") else { return nil }
+    /// How far one gets on the way to a folder.
+    enum WayEnd {
+        case there
+        /// The last folder that is there, and the path that is missing then.
+        case above(HostFolder, missing: String)
+        /// Nobody can tell, for this errno.
+        case failed(Int32)
+    }
+
+    /// How far one gets on the way to ``path``.
+    func wayEnd(in root: HostFolder) -> WayEnd {
+        var above = root
         var path = ""
         for name in self.path.split(separator: "/") {
             path += "/\(name)"
-            guard let folder = root.resolved(path) else { return (above, path) }
-            above = folder
+            switch root.resolve(path) {
+            case .folder(let folder): above = folder
+            case .absent: return .above(above, missing: path)
+            case .failed(let code): return .failed(code)
+            }
         }
-        return nil
+        return .there
     }
 
     /// Whose containers it has; nil where its entries are none.

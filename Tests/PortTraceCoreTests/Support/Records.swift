@@ -230,6 +230,8 @@ final class Owners: OwnerSource {
     var containers: [[UInt8]: OwnerNames] = [:]
     var namespaces: [NamespaceIdentity: OwnerNames] = [:]
     var addresses: [IPAddress: NamespaceIdentity] = [:]
+    /// CLOCK_MONOTONIC, nanoseconds.
+    var now = pt_sample.example.time_ns
     var asked = 0
 
     func names(ofContainer id: [UInt8], podUID: [UInt8]) -> OwnerNames? {
@@ -238,7 +240,9 @@ final class Owners: OwnerSource {
     }
 
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { namespaces[namespace] }
-    func pod(at address: IPAddress) -> OwnerNames? { addresses[address].flatMap { namespaces[$0] } }
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)? {
+        addresses[address].map { ($0, now) }
+    }
     func place(of address: IPAddress) -> AddressPlace { addresses[address].map { .namespace($0) } ?? .unknown }
 }
 

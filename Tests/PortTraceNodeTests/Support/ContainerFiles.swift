@@ -27,6 +27,16 @@ enum ContainerFiles {
         ])
     }
 
+    /// The kubelet's labels, as Docker and CRI-O keep them.
+    static func labels(_ container: String, pod: String = "web-1", namespace: String = "shop", uid: String = uid)
+        -> [String: String]
+    {
+        [
+            "io.kubernetes.container.name": container, "io.kubernetes.pod.name": pod,
+            "io.kubernetes.pod.namespace": namespace, "io.kubernetes.pod.uid": uid,
+        ]
+    }
+
     static func json(_ object: [String: String]) -> String {
         "{" + object.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }.joined(separator: ",")
             + "}"

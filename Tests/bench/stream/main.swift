@@ -25,7 +25,7 @@ private struct Owners: OwnerSource {
         return names
     }
     func names(of namespace: NamespaceIdentity) -> OwnerNames? { nil }
-    func pod(at address: IPAddress) -> OwnerNames? { nil }
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)? { nil }
     func place(of address: IPAddress) -> AddressPlace { .unknown }
 }
 

@@ -11,6 +11,7 @@ from track.lab import MINE
 from .cri import ContainerSpec, PodSpec
 from .images import build_porttrace
 from .judge import Judge
+from .oci import read_image
 from .several import start
 
 SAME = ("type", "cause", "proto", "dst", "k8s", "runtime", "unit")
@@ -59,8 +60,31 @@ def image_of(lab):
     """Loads the product's image; returns its name."""
     build_porttrace(lab.folder, lab.options.porttrace)
     lab.containerd.load(lab.folder / "porttrace.tar")
-    version = subprocess.run([lab.options.porttrace, "--version"], stdout=subprocess.PIPE, check=True, text=True)
-    return f"localhost/porttrace:{version.stdout.split()[1]}"
+    return f"localhost/porttrace:{version_of(lab)}"
+
+
+def version_of(lab):
+    done = subprocess.run([lab.options.porttrace, "--version"], stdout=subprocess.PIPE, check=True, text=True)
+    return done.stdout.split()[1]
+
+
+LABELS = "org.opencontainers.image."
+
+
+def check_image(lab, judge):
+    """The static binary and nothing else, with labels that say what it is."""
+    image, names = read_image(lab.folder / "porttrace.tar")
+    if names != ["porttrace"]:
+        judge.problem(f"in the image: {names}")
+    config = image["config"]
+    if config["Entrypoint"] != ["/porttrace"]:
+        judge.problem(f"the image's entrypoint is {config['Entrypoint']}")
+    labels = {key.removeprefix(LABELS): text for key, text in config["Labels"].items() if key.startswith(LABELS)}
+    if labels.keys() != {"title", "description", "version", "revision"} or not all(labels.values()):
+        judge.problem(f"the image's labels: {labels}")
+    if (labels.get("title"), labels.get("version")) != ("porttrace", version_of(lab)):
+        judge.problem(f"the image is {labels}")
+    lab.note(f"image: {names}, {labels}")
 
 
 def sums(events):
@@ -87,6 +111,7 @@ def contained(lab):
     lab.note(f"in the pod: {inside.tiers()}")
     events = inside.stop()
     outer, inner = Judge(lab), Judge(lab, events)
+    check_image(lab, outer)
     mine, others = sums(lab.events), sums(events)
     for key in sorted({*mine, *others}):
         if mine[key] != others[key]:

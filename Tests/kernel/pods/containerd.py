@@ -9,7 +9,7 @@ from harness.clients import ClientError
 from robust.lab import Skip, await_that, end, need_program
 
 from .cri import CRIError, Runtime
-from .images import PAUSE
+from .images import PAUSE, write_images
 
 STATE = pathlib.Path("/run/containerd")
 CNI = pathlib.Path("/etc/cni/net.d")
@@ -65,6 +65,7 @@ class Containerd:
         lab.stack.callback(self.cri.close)
         lab.stack.callback(self.remove_pods)
         await_that(self.answers, "an answer of containerd")
+        write_images(lab.folder)
         self.load(lab.folder / "pause.tar")
         self.load(lab.folder / "clients.tar")
 

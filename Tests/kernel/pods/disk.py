@@ -8,6 +8,7 @@ import uuid
 
 TASKS = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
 DOCKER = "var/lib/docker/containers"
+STORAGE = "var/lib/containers/storage/overlay-containers"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Box:
         return {f"io.kubernetes.{key}": value for key, value in words.items()}
 
 
+def docker_state(identity, image, name, labels=None):
+    """A config.v2.json of Docker's."""
+    return json.dumps({"ID": identity, "Name": f"/{name}", "Config": {"Image": image, "Labels": labels or {}}})
+
+
 class Disk:
     """A folder that porttrace takes for the host's root."""
 
@@ -77,8 +83,11 @@ class Disk:
         self.write(f"{TASKS}/{box.id}/config.json", runtime_spec(box.annotations, size))
 
     def docker(self, identity, image, name, labels=None):
-        told = {"ID": identity, "Name": f"/{name}", "Config": {"Image": image, "Labels": labels or {}}}
-        self.write(f"{DOCKER}/{identity}/config.v2.json", json.dumps(told))
+        self.write(f"{DOCKER}/{identity}/config.v2.json", docker_state(identity, image, name, labels))
+
+    def storage(self, identity, annotations):
+        """A container of CRI-O or podman."""
+        self.write(f"{STORAGE}/{identity}/userdata/config.json", runtime_spec(annotations))
 
 
 def runtime_spec(annotations, size=0):

@@ -6,19 +6,22 @@ import re
 import socket
 
 from harness.tracer import parse_lines
-from robust.lab import case
+from robust.lab import await_that, case
 
-from .disk import DOCKER, TASKS, Box, Disk, runtime_spec
+from .disk import DOCKER, STORAGE, TASKS, Box, Disk, docker_state, runtime_spec
 from .judge import Judge
 from .lab import Owner
-from .many import Clients, note_memory
+from .many import CROWD, Clients, boxes, check_memory, containers_told
 
 GIGABYTE = 1 << 30
 DEPTH = 200_000
-MOST_KIB = 30 << 10
 GOOD = Box("shop", "cart", "app")
 STOLEN = Box("stolen", "stolen", "stolen")  # outside the root; must not be told
-EVIL = Box('e\n"v\x1b[31mil', "po\x1b]0;d\x07\r\n", "con\u202etainer\u009b2J", "im\\age\t\x7f")
+EVIL_NAMES = ('e\n"v\x1b[31mil', "po\x1b]0;d\x07\r\n", "con\u202etainer\u009b2J", "im\\age\t\x7f")
+EVIL = Box(*EVIL_NAMES)
+EVIL_DOCKER, EVIL_CRIO = (Box(f"{what}{EVIL_NAMES[0]}", *EVIL_NAMES[1:]) for what in ("docker", "crio"))
+PODMAN = Box("", "", "podman")
+LOGGED = Box("shop", "logged", "app")
 
 
 def fifo(folder, one):
@@ -66,8 +69,12 @@ def a_folder(folder, one):
 
 
 def gigabyte(folder, one):
-    with (folder / "config.json").open("wb") as file:
-        file.write(runtime_spec(one.annotations).encode())
+    write_gigabyte(folder / "config.json", runtime_spec(one.annotations))
+
+
+def write_gigabyte(path, text):
+    with path.open("wb") as file:
+        file.write(text.encode())
         file.truncate(GIGABYTE)
 
 
@@ -140,9 +147,13 @@ def sick(make):
 
 
 def write_outside(lab):
+    """A container's files, and whole trees of state, of which everything would be told if anybody followed a link."""
     there = Disk(lab.temporary / "outside")
-    there.write("config.json", runtime_spec(STOLEN.annotations))
-    there.write("config.v2.json", json.dumps({"ID": STOLEN.id, "Name": "/stolen", "Config": {"Image": "stolen"}}))
+    spec = runtime_spec(STOLEN.annotations)
+    there.write("config.json", spec)
+    there.write("config.v2.json", docker_state(STOLEN.id, "stolen", "stolen"))
+    for state in (TASKS.removeprefix("run/containerd/"), TASKS.removeprefix("run/")):
+        there.write(f"{state}/{STOLEN.id}/config.json", spec)
     return there.folder
 
 
@@ -156,21 +167,60 @@ def write_state(lab, disk):
         folder = tasks / sick(make).id
         folder.mkdir()
         make(folder, sick(make))
-    (tasks / folder_link().id).symlink_to(away)
+    for one in (folder_link(), STOLEN):
+        (tasks / one.id).symlink_to(away)
+    (tasks.parent / "stolen").symlink_to(away / TASKS.removeprefix("run/containerd/"))
+    write_docker(disk, away)
+    write_storage(disk, away)
     write_elsewhere(disk, away)
+    for one in boxes(CROWD):
+        disk.containerd(one)
 
 
 def folder_link():
     return Box("sick", "folder-link", "sick")
 
 
+def foreign(runtime, what):
+    """A container whose file is `what` in another runtime's folder."""
+    return Box("sick", f"{runtime}-{what}", "sick")
+
+
+FOREIGN = [foreign(runtime, what) for runtime in ("docker", "storage") for what in ("fifo", "gigabyte")]
+
+
+def write_foreign(runtime, folder, file, text):
+    for what in ("fifo", "gigabyte"):
+        one = foreign(runtime, what)
+        path = folder / one.id / file
+        path.parent.mkdir(parents=True)
+        if what == "fifo":
+            os.mkfifo(path)
+        else:
+            write_gigabyte(path, text(one))
+
+
+def write_docker(disk, away):
+    folder = disk.folder / DOCKER
+    write_foreign("docker", folder, "config.v2.json", lambda one: docker_state(one.id, one.image, "sick"))
+    (folder / STOLEN.id).symlink_to(away)
+    disk.docker(EVIL_DOCKER.id, EVIL_DOCKER.image, "k8s_evil", EVIL_DOCKER.labels)
+
+
+def write_storage(disk, away):
+    """podman's list of names is no list."""
+    folder = disk.folder / STORAGE
+    write_foreign("storage", folder, "userdata/config.json", lambda one: runtime_spec(one.labels))
+    (folder / STOLEN.id).symlink_to(away)
+    disk.storage(PODMAN.id, {"io.container.manager": "libpod"})
+    (folder / "containers.json").write_bytes(b'[{"id":' * DEPTH)
+    (folder / "volatile-containers.json").symlink_to("/dev/zero")
+    told = {"io.kubernetes.cri-o.Labels": "{", "io.kubernetes.cri-o.ImageName": EVIL_CRIO.image}
+    disk.storage(EVIL_CRIO.id, told | EVIL_CRIO.labels)
+
+
 def write_elsewhere(disk, away):
     """The other places that are read."""
-    (disk.folder / DOCKER).mkdir(parents=True)
-    (disk.folder / DOCKER / STOLEN.id).symlink_to(away)
-    storage = "var/lib/containers/storage/overlay-containers"
-    disk.write(f"{storage}/{sick(fifo).id}/userdata/config.json", b"[" * DEPTH)
-    disk.write(f"{storage}/containers.json", b'[{"id":' * DEPTH)
     disk.write("etc/containerd/config.toml", f'state = "{"../" * 20}{str(away)[1:]}"\n')
     (disk.folder / "etc/docker").mkdir()
     os.mkfifo(disk.folder / "etc/docker/daemon.json")
@@ -178,9 +228,10 @@ def write_elsewhere(disk, away):
     logs = disk.folder / "var/log"
     (logs / "pods" / "e\x1b[31m\n_sick_sick").mkdir(parents=True)
     (logs / "containers").mkdir()
-    link = f"sick_sick_sick-{STOLEN.id}.log"
+    link = f"{LOGGED.pod}_{LOGGED.namespace}_{LOGGED.container}-{LOGGED.id}.log"
     (logs / "containers" / link).symlink_to(f"../pods/../../../../outside/{'x' * 200}")
     (disk.folder / "run/k3s").symlink_to("/" + "../" * 20 + str(away)[1:])
+    (disk.folder / "run/k0s").symlink_to("../" * 20 + str(away)[1:])
 
 
 def owner(one, **runtime):
@@ -190,11 +241,18 @@ def owner(one, **runtime):
 
 def fail_all(clients):
     clients.fail_in(GOOD)
-    for one in [sick(make) for make in UNREADABLE] + [folder_link()]:
-        clients.fail(one.pod, owner(one), one.cgroup)
+    for one in [*map(sick, UNREADABLE), *FOREIGN, folder_link(), STOLEN]:
+        # Nothing of the stolen one's names may be in any line.
+        clients.fail("outside" if one is STOLEN else one.pod, owner(one), one.cgroup)
     for one in map(sick, NAMELESS):
         clients.fail(one.pod, owner(one, name="containerd"), one.cgroup)
-    clients.fail("evil", Owner(EVIL.names, EVIL.runtime(), cgroup=EVIL.cgroup), EVIL.cgroup)
+    for one, runtime in ((EVIL, "containerd"), (EVIL_DOCKER, "docker"), (EVIL_CRIO, "cri-o")):
+        clients.fail(f"evil {runtime}", Owner(one.names, one.runtime(runtime), cgroup=one.cgroup), one.cgroup)
+    clients.fail("logged", Owner(LOGGED.names, {"container_id": LOGGED.id}, cgroup=LOGGED.cgroup), LOGGED.cgroup)
+    path = f"/libpod_parent/libpod-{PODMAN.id}"
+    clients.fail("podman", Owner(None, {"name": "podman", "container_id": PODMAN.id}, cgroup=path), path)
+    for one in list(boxes(CROWD))[:: CROWD // 4]:
+        clients.fail_in(one)
     clients.fail("good again", Owner(GOOD.names, GOOD.runtime(), cgroup=GOOD.cgroup), GOOD.cgroup)
 
 
@@ -202,17 +260,19 @@ def fail_all(clients):
 def hostile(lab):
     disk = Disk(lab.temporary / "host")
     write_state(lab, disk)
+    readable = CROWD + len(NAMELESS) + len((GOOD, EVIL, EVIL_DOCKER, EVIL_CRIO, PODMAN, LOGGED))
     clients = Clients(lab)
     text = lab.start_trace("--host-root", disk.folder, "-o", "text")
     text.await_attached()
     lab.attach("--host-root", disk.folder, "--verbose")
+    await_that(lambda: containers_told(lab) >= readable, "--verbose's word of all containers")
     fail_all(clients)
     lab.detach()
     judge = Judge(lab)
+    if containers_told(lab) != readable:
+        judge.problem(f"names of {containers_told(lab)} containers, not {readable}")
     check_output(lab, judge, text.stop())
-    note_memory(lab)
-    if max(lab.trace.peak_kib, lab.trace.attach_peak_kib) > MOST_KIB:
-        judge.problem(f"more than {MOST_KIB} KiB")
+    check_memory(lab, judge)
     return judge
 
 

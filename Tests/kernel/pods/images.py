@@ -14,19 +14,27 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 APPLETS = ("sh", "sleep", "cat", "true")
 
 
-def build_images(folder):
-    """Compiles what runs in the pods, statically, unless it is there; writes the images."""
-    sources = {
-        "failing": sorted(clients.SOURCES.glob("*.c")),
-        "flows": [clients.SOURCES / "flows/flows.c"],
-        "pause": [clients.SOURCES / "pods/pause.c"],
-    }
+PROGRAMS = {
+    "failing": sorted(clients.SOURCES.glob("*.c")),
+    "flows": [clients.SOURCES / "flows/flows.c"],
+    "pause": [clients.SOURCES / "pods/pause.c"],
+}
+
+
+def build_clients(folder):
+    """Compiles what runs in the pods, statically, unless it is there."""
     inside = folder / "static"
     inside.mkdir(exist_ok=True)
-    for name, files in sources.items():
+    for name, files in PROGRAMS.items():
         if not (inside / name).exists():
             subprocess.run(["gcc", *clients.FLAGS, "-static", "-o", inside / name, *files], check=True)
-    content = {name: (inside / name).read_bytes() for name in sources}
+
+
+def write_images(folder):
+    """The images of the built clients, unless they are there."""
+    if (folder / "clients.tar").exists():
+        return
+    content = {name: (folder / "static" / name).read_bytes() for name in PROGRAMS}
     write_image(folder / "pause.tar", PAUSE, {"pause": content["pause"]}, entrypoint=["/pause"])
     files = {f"bin/{name}": content[name] for name in ("failing", "flows")} | {"bin/busybox": BUSYBOX.read_bytes()}
     write_image(folder / "clients.tar", CLIENTS, files, {f"bin/{name}": "busybox" for name in APPLETS})

@@ -1,9 +1,12 @@
 """--names FILE: what addresses elsewhere are called, read again when asked to."""
 
 import json
+import os
+import pathlib
 import signal
+import subprocess
 
-from robust.lab import await_that, case, equal, one_line
+from robust.lab import await_that, case, check, equal, need_program, one_line
 
 from .judge import Judge
 from .lab import Owner
@@ -143,6 +146,63 @@ def check_unreadable(lab, judge):
         if str(path) not in line or "attached" in line:
             judge.problem(f"--names {path}: {line}")
         lab.note(line)
+
+
+README = pathlib.Path(__file__).resolve().parents[3] / "README.md"
+
+
+def kubernetes_object(kind, name, spec, **status):
+    return {"kind": kind, "metadata": {"namespace": "shop", "name": name}, "spec": spec, "status": status}
+
+
+def kubectl_output():
+    """What `kubectl get pods,services -A -o json` prints, as far as it matters."""
+    addresses = [{"ip": POD}, {"ip": "2001:db8::31"}]
+    gone = {"phase": "Succeeded", "podIPs": [{"ip": STRANGER}]}
+    return {
+        "kind": "List",
+        "items": [
+            kubernetes_object("Pod", "cart-1", {}, phase="Running", podIPs=addresses),
+            kubernetes_object("Pod", "proxy", {"hostNetwork": True}, phase="Running", podIPs=[{"ip": SENDER}]),
+            kubernetes_object("Pod", "job", {}, **gone),
+            kubernetes_object("Pod", "waits", {}, phase="Pending"),
+            kubernetes_object("Service", "orders", {"clusterIPs": [SERVICE, "2001:db8::32"]}),
+            kubernetes_object("Service", "headless", {"clusterIPs": ["None"]}),
+            kubernetes_object("Service", "elsewhere", {"type": "ExternalName"}),
+        ],
+    }
+
+
+def readme_command():
+    """README's way from kubectl to the list, as it stands there."""
+    text = README.read_text()
+    start = text.index("kubectl get pods,services")
+    return text[start : text.index("\n```", start)]
+
+
+@case
+def from_kubectl(lab):
+    """README's line of kubectl and jq, with a kubectl that prints what was prepared."""
+    need_program("jq")
+    tools = lab.temporary / "bin"
+    tools.mkdir()
+    (lab.temporary / "objects.json").write_text(json.dumps(kubectl_output()))
+    (tools / "kubectl").write_text(f"#!/bin/sh\nexec cat {lab.temporary}/objects.json\n")
+    (tools / "kubectl").chmod(0o755)
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-ec", readme_command()], cwd=lab.temporary, env=environment, check=True)
+    path = lab.temporary / "names.ndjson"
+    both = [(POD, pod("shop", "cart-1")), (SERVICE, service("shop", "orders"))]
+    sixes = [("2001:db8::31", pod("shop", "cart-1")), ("2001:db8::32", service("shop", "orders"))]
+    wanted = [{"address": address} | names for address, names in (both[0], sixes[0], both[1], sixes[1])]
+    equal([json.loads(line) for line in path.read_text().splitlines()], wanted, "the list")
+    clients = Clients(lab)
+    lab.attach("--host-root", lab.temporary, "--names", path)
+    for address, names in (*both, (STRANGER, None)):
+        clients.fail(str(names), address, names)
+    lab.detach()
+    check("--names" not in lab.trace.messages(), f"on standard error: {lab.trace.messages()}")
+    return clients.judge()
 
 
 @case

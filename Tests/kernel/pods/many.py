@@ -1,6 +1,7 @@
 """The state of more containers than any node has: how long a start takes, what memory, whose names are known."""
 
 import json
+import re
 import shutil
 import signal
 import statistics
@@ -19,6 +20,8 @@ from .others import box, command_in, in_cgroups, in_root
 FULL, CROWD = 500, 10_000
 SIZE = 20_000  # bytes of a config.json
 REPEATS = 7
+MOST_KIB = 20 << 10
+LATE = Box("team-0", "late", "app")  # comes when porttrace runs
 KINDS, CONTAINERS = ("web", "db", "cache"), ("app", "proxy")
 
 
@@ -92,6 +95,30 @@ def note_memory(lab):
     lab.note(f"VmHWM: {trace.attach_peak_kib} KiB until attached, {trace.peak_kib} KiB afterwards")
 
 
+def check_memory(lab, judge):
+    note_memory(lab)
+    if max(lab.trace.peak_kib, lab.trace.attach_peak_kib) > MOST_KIB:
+        judge.problem(f"more than {MOST_KIB} KiB")
+
+
+def containers_told(lab):
+    """How many containers --verbose has told of."""
+    told = 0
+    for line in lab.trace.message_lines():
+        if found := re.search("names of containers come from: (.*)", line):
+            told += sum(map(int, re.findall(r"\d+", found[1])))
+        elif found := re.search("names of containers have come: (.*)", line):
+            told += len(re.findall(r"\b[0-9a-f]{12}\b", found[1]))
+            told += sum(map(int, re.findall(r"and (\d+) more", found[1])))
+    return told
+
+
+def is_told(lab, source, one):
+    """Whether --verbose has said which source has told of a container."""
+    lines = (line for line in lab.trace.message_lines() if "names of containers have come: " in line)
+    return any(f"{source} " in line and one.id[:12] in line for line in lines)
+
+
 def note_sources(lab):
     for line in lab.trace.message_lines():
         if "names of containers" in line:
@@ -108,10 +135,16 @@ def many(lab):
     lab.attach("--host-root", disk.folder, "--verbose")
     for one in list(boxes(FULL))[:: FULL // 6]:
         clients.fail_in(one)
+    disk.containerd(LATE)
+    await_that(lambda: is_told(lab, "containerd", LATE), f"--verbose's word of {LATE.pod}")
+    clients.fail_in(LATE)
     lab.detach()
+    judge = Judge(lab)
+    if containers_told(lab) != FULL + 1:
+        judge.problem(f"--verbose tells of {containers_told(lab)} containers, not {FULL + 1}")
     note_sources(lab)
-    note_memory(lab)
-    return Judge(lab)
+    check_memory(lab, judge)
+    return judge
 
 
 def await_named(lab, clients, one):
@@ -155,5 +188,6 @@ def crowd(lab):
     lab.note(f"attached after {attached - began:.1f} s; {len(chosen)} have failed until they were named, one by one:")
     lab.note(f"the last {named - attached:.1f} s after that, {nameless} failures without a name")
     note_sources(lab)
-    note_memory(lab)
-    return Judge(lab)
+    judge = Judge(lab)
+    check_memory(lab, judge)
+    return judge

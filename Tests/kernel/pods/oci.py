@@ -11,6 +11,23 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
+def read_image(archive):
+    """The configuration of an archive's one image, and the names of all files in it."""
+    with tarfile.open(archive) as content:
+        (manifest,) = json.load(content.extractfile("index.json"))["manifests"]
+        manifest = json.load(content.extractfile(blob(manifest)))
+        config = json.load(content.extractfile(blob(manifest["config"])))
+        names = []
+        for part in manifest["layers"]:
+            with tarfile.open(fileobj=content.extractfile(blob(part))) as files:
+                names += files.getnames()
+    return config, names
+
+
+def blob(descriptor):
+    return "blobs/" + descriptor["digest"].replace(":", "/")
+
+
 def layer(files, links):
     """`files`: path → content; `links`: path → target."""
     content = io.BytesIO()

@@ -6,7 +6,7 @@ import subprocess
 from harness.node import cgroup2_root
 from track.net import execute
 
-from .images import CLIENTS, PAUSE
+from .images import CLIENTS, PAUSE, write_images
 
 SETTINGS = '[containers]\ndefault_ulimits=["nofile=10000:10000","nproc=4096:4096"]\n'
 OPTIONS = ("--runtime", "runc", "--storage-driver", "overlay")
@@ -24,6 +24,7 @@ class Podman:
         self.manager = f"--cgroup-manager={lab.options.driver}"
         self.enter = ["nsenter", f"--net={net.path}"]  # pods take no namespace by its path
         lab.stack.callback(self.remove_all)
+        write_images(lab.folder)
         for name in ("clients.tar", "pause.tar"):
             self.call("load", "--quiet", "--input", lab.folder / name)
 

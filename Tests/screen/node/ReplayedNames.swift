@@ -29,17 +29,19 @@ struct ReplayedOwners: OwnerSource {
     }
 
     func names(of namespace: NamespaceIdentity) -> OwnerNames? {
-        guard namespace.inode == 4_026_532_345 else { return nil }
+        let pods: [UInt32: String] = [
+            4_026_532_345: "checkout-7d9f6c8b5-kx2vq", Self.payments.inode: "payments-0",
+        ]
+        guard let pod = pods[namespace.inode] else { return nil }
         var names = OwnerNames()
-        (names.namespace, names.pod) = (Array("shop".utf8), Array("checkout-7d9f6c8b5-kx2vq".utf8))
+        (names.namespace, names.pod) = (Array("shop".utf8), Array(pod.utf8))
         return names
     }
 
-    func pod(at address: IPAddress) -> OwnerNames? {
-        guard address == IPAddress(ipv4: 0x0a14_000a) else { return nil }
-        var names = OwnerNames()
-        (names.namespace, names.pod) = (Array("shop".utf8), Array("payments-0".utf8))
-        return names
+    private static let payments = NamespaceIdentity(inode: 4_026_532_999, mix: 1)
+
+    func podNamespace(at address: IPAddress) -> (namespace: NamespaceIdentity, time: UInt64)? {
+        address == IPAddress(ipv4: 0x0a14_000a) ? (Self.payments, 0) : nil
     }
 
     func place(of address: IPAddress) -> AddressPlace { .unknown }
