@@ -43,6 +43,21 @@ import Testing
         #expect(line.contains(#"{"unknown":true,"count":84,"#))
     }
 
+    /// The host's own namespace names nobody: a person reads `host`, a program `unknown`.
+    @Test func theHostItself() {
+        let paths = Paths(Dictionary(uniqueKeysWithValues: (1...7).map { (UInt64($0), "/c\($0)") }))
+        let holders = [Holder(.host, count: 100)] + (1...7).map { Holder(HolderOwner(cgroupID: UInt64($0)), count: 10) }
+        let text = TestStream(.text, paths: paths, census: census(holders, used: 200))
+        text.sample(.example)
+        #expect(text.take().hasSuffix("; 50 % held by host\n"))
+        let ndjson = TestStream(.ndjson, paths: paths, census: census(holders, used: 200))
+        ndjson.sample(.example)
+        let line = ndjson.take()
+        #expect(line.contains("/c5") && !line.contains("/c6"))
+        #expect(line.contains(#"{"unknown":true,"count":150,"share":0.75}"#))
+        #expect(!line.contains("host"))
+    }
+
     /// A holder has no runtime in the contract.
     @Test func namesWithoutTheRuntime() {
         let id = String(repeating: "a", count: 64)

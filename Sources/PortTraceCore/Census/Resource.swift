@@ -91,6 +91,8 @@ public struct HolderOwner: Hashable, Sendable {
     public var namespace: NamespaceIdentity?
     /// nil: not known, or several.
     public var process: HoldingProcess?
+    /// Whether it is the host itself, as an address of its own namespace tells, and nobody in it is known: all else is empty.
+    public private(set) var isHost = false
 
     public init(cgroupID: UInt64 = 0, namespace: NamespaceIdentity? = nil, process: HoldingProcess? = nil) {
         self.cgroupID = cgroupID
@@ -99,6 +101,12 @@ public struct HolderOwner: Hashable, Sendable {
     }
 
     public static let unknown = HolderOwner()
+
+    public static let host: HolderOwner = {
+        var owner = HolderOwner()
+        owner.isHost = true
+        return owner
+    }()
 }
 
 /// A process as seen from the initial namespaces.

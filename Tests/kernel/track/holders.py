@@ -1,0 +1,71 @@
+"""Who holds the entries of a full table, as the lines of the packets say that it refuses."""
+
+import socket
+import sys
+import time
+
+from harness.reconcile import nanoseconds
+from robust.lab import case
+
+from .compared import Compared
+
+SERVER4 = "198.51.100.80"
+HELD = {"hog": 200, "small": 40}  # by services of the node itself
+STRANGERS = 60  # entries of an address that nobody here has
+CONNECTOR = """
+import socket, sys, time
+held = [socket.create_connection((sys.argv[1], 80)) for _ in range(int(sys.argv[2]))]
+print("ready", flush=True)
+time.sleep(3600)
+"""
+
+
+def knock():
+    """A packet that opens a flow, ten times a second."""
+    for _ in range(60):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(b"x", ("198.51.100.10", 53))
+        time.sleep(0.1)
+
+
+@case
+def host_hog(lab):
+    """The host itself holds the most: its services are named by their sockets. porttrace takes the node for the host here."""
+    lab.build("p1")
+    lab.track()
+    node, outside = lab.nets["node"], lab.nets["outside"]
+    outside.ip(f"addr add {SERVER4}/32 dev lo")
+    lab.stack.enter_context(outside.inside(lambda: socket.create_server((SERVER4, 80), backlog=sum(HELD.values()))))
+    folders = {name: lab.make_cgroup(f"node.slice/{name}.service") for name in HELD}
+    for name, count in HELD.items():
+        lab.spawn([sys.executable, "-c", CONNECTOR, SERVER4, count], node, folders[name])
+    lab.fill(STRANGERS)
+    lab.set_limit(sum(HELD.values()) + STRANGERS)
+    enter, release = lab.enter(node, lab.make_cgroup("porttrace"))
+    trace = lab.start_trace(preexec_fn=enter)
+    release()
+    trace.await_attached()
+    lab.nets["p1"].inside(knock)
+    trace.stop()
+    compared = Compared(lab)
+    total = node.entry_count()
+    compared.equal("entries", total, sum(HELD.values()) + STRANGERS)
+    paths = ["/" + folder.relative_to(lab.cgroup_root).as_posix() for folder in folders.values()]
+    counts = zip((*paths, None), (*HELD.values(), STRANGERS))
+    wanted = tuple((path, count, round(count / total, 4)) for path, count in counts)
+    refused = [
+        event
+        for event in trace.events()
+        if event["type"] == "conntrack_table_full" and event["netns_id"] == node.inode
+    ]
+    # The first lines may come before the table was read.
+    start = nanoseconds(refused[0]["timestamp"])
+    late = [event["detail"] for event in refused if nanoseconds(event["timestamp"]) > start + 1_000_000_000]
+    told = {
+        tuple((one.get("cgroup", {}).get("path"), one["count"], one["share"]) for one in detail.get("holders", []))
+        for detail in late
+    }
+    compared.equal("holders", told, {wanted})
+    compared.real, compared.seen = 60, sum(event["count"] for event in refused)
+    compared.equal("refused", compared.seen, compared.real)
+    return compared
