@@ -75,6 +75,21 @@ import Testing
         #expect(test.take().hasSuffix("range 32768-33001 EADDRNOTAVAIL; 70 % held by /hog\n"))
     }
 
+    /// In text alone: the contract has no age.
+    @Test(arguments: [(5_000_000_000, ""), (5_000_000_001, " as of 5 s ago"), (130_000_000_000, " as of 2 min ago")])
+    func howOldTheyAre(_ nanoseconds: UInt64, _ words: String) {
+        let census = census([Holder(HolderOwner(cgroupID: 7), count: 166)])
+        census.occupancies[0].time = 1
+        var sample = pt_sample.example
+        sample.time_ns = 1 + nanoseconds
+        let text = TestStream(.text, paths: paths, census: census)
+        text.sample(sample)
+        #expect(text.take().hasSuffix("; 70 % held by /hog\(words)\n"))
+        let ndjson = TestStream(.ndjson, paths: paths, census: census)
+        ndjson.sample(sample)
+        #expect(!ndjson.take().contains("ago"))
+    }
+
     @Test func askedOnceAResourceAndSecond() {
         let census = census([Holder(HolderOwner(cgroupID: 7), count: 1)])
         let test = TestStream(.ndjson, paths: paths, census: census)

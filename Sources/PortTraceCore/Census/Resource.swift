@@ -57,6 +57,8 @@ public struct Occupancy: Equatable, Sendable {
     public var holders: [Holder]
     /// Of a resource of TCP's ports: those of them that TIME_WAIT sockets hold; nil: not known.
     public var timeWait: UInt64?
+    /// When the look was begun that has found the holders: CLOCK_MONOTONIC, nanoseconds; 0: not known.
+    public var time: UInt64 = 0
 
     public init(
         _ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder], timeWait: UInt64? = nil

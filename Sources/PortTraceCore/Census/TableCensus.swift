@@ -98,6 +98,7 @@ public struct TableCensus: Sendable {
         self.isHost = isHost
         self.time = time
         table = Occupancy(Resource(.conntrack, in: namespace), used: 0, limit: limit, holders: [])
+        table.time = time
         buckets = 0
         timeouts = [:]
         assured = 0

@@ -193,7 +193,9 @@ public final class TableTally {
             let limit = ranges?.ports(
                 of: .init(namespace: census.namespace, address: group.key.first, proto: proto),
                 around: group.low, group.high)
-            return Occupancy(resource, used: group.count, limit: limit, holders: holders(owned[index] ?? []))
+            var occupancy = Occupancy(resource, used: group.count, limit: limit, holders: holders(owned[index] ?? []))
+            occupancy.time = census.time
+            return occupancy
         }
     }
 }
