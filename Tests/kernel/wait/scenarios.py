@@ -205,8 +205,9 @@ def exhaust(lab, before):
         close()
     lab.trace_with()
     close()
-    lab.refuse("a", 7101, seconds=8)
+    # They live for a minute: until after the last line.
     sockets = sum(7101 in socket for socket in kernel.time_wait_sockets(lab.net))
+    lab.refuse("a", 7101, seconds=8)
     lab.stop()
     refused = [event for event in lab.events if event["type"] == "connect_exhausted"]
     start = nanoseconds(refused[0]["timestamp"])
@@ -214,7 +215,9 @@ def exhaust(lab, before):
     late = [event for event in refused if nanoseconds(event["timestamp"]) > start + 4_000_000_000]
     wanted = [(f"{lab.node.cgroup}/{cgroup}", count * (1 + before), bool(before)) for cgroup, count in shares.items()]
     unseen = lab.missed + sum(lab.unseen.values())
+    lab.expect("TIME_WAIT sockets", sockets, sum(shares.values()) * (1 + before))
     lab.expect("lines after the first seconds", bool(late), True)
+    told = []
     for event in late:
         found = event["detail"].get("holders", [])
         lab.expect("sum of the holders", sum(holder["count"] for holder in found), sockets)
