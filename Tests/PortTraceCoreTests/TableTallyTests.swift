@@ -122,9 +122,14 @@ struct TableTallyTests {
         let second = IPAddress(ipv4: 0xc633_640b)
         let census = Self.tally(
             connections(90, to: Self.outside, port: 443) + connections(40, to: second, port: 443)
-                + [Self.entry(Self.node, Self.outside, port: 443), Self.entry(Self.outside, Self.node, proto: 6, port: 443)]
+                + [
+                    Self.entry(Self.node, Self.outside, port: 443),
+                    Self.entry(Self.outside, Self.node, proto: 6, port: 443),
+                ]
                 + [Self.entry(Self.pod1, Self.outside, proto: 6, port: 443)])
-        func ports(_ destination: IPAddress, in namespace: NamespaceIdentity = Self.host, _ holders: [Holder]) -> Occupancy {
+        func ports(_ destination: IPAddress, in namespace: NamespaceIdentity = Self.host, _ holders: [Holder])
+            -> Occupancy
+        {
             let endpoint = Endpoint(address: destination, port: 443)
             return Occupancy(
                 Resource(.ports, in: namespace, proto: 6, source: Self.node, destination: endpoint),
@@ -132,7 +137,8 @@ struct TableTallyTests {
         }
         let (cgroup, other) = (HolderOwner(cgroupID: 5), HolderOwner(cgroupID: 6))
         let process = HoldingProcess(pid: 7, comm: Comm("curl".utf8))
-        #expect(census.table.holders == [Holder(.host, count: 132), Holder(HolderOwner(namespace: Self.one), count: 1)])
+        #expect(
+            census.table.holders == [Holder(.host, count: 132), Holder(HolderOwner(namespace: Self.one), count: 1)])
         #expect(census.own == 132)
         // Fewer sockets than entries: each has one. More: they share what there is.
         let sockets = PortCensus(

@@ -205,7 +205,8 @@ import Testing
         source.node.look([table], at: now) { $0.kind == .conntrack }
         screen.show(source.node.picture(at: now))
         let holders = "host 50%, shop/checkout-7d9f6c8b5-kx2vq 25%, shop/worker-6b7c9d-abcde/app 6%"
-        for (columns, words) in [(120, "    \(holders) as of 40 s ago"), (200, "  host 50%, "), (60, "    host 50%, ")] {
+        for (columns, words) in [(120, "    \(holders) as of 40 s ago"), (200, "  host 50%, "), (60, "    host 50%, ")]
+        {
             let lines = screen.frame(columns: columns, rows: 40).text.split(separator: "\n")
             let old = lines.filter { $0.hasSuffix(" as of 40 s ago") }
             #expect(old.count == 1)
