@@ -299,8 +299,8 @@ def filtered(lab):
     lab.run(*closers)
     sent = kernel.samples_sent(lab.trace.process.pid) - before
     lab.stop()
-    # Four changes of each connection's server and nine of each of the other client's are not asked for; listeners' are told to
-    # be rejected, as they have no destination, and others on this machine fail.
+    # Not asked for are five changes of each connection's server and ten of each of the other client's. Listeners' have no
+    # destination, which user space rejects, and others on this machine fail.
     told = sum(lab.changes().values())
     lab.expect("few samples of what is not asked for", sent - told < 4 * closers[0].count, True)
     lab.notes.append(f"{sent} samples sent, {told} told")
