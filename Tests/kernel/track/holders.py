@@ -49,6 +49,7 @@ def host_hog(lab):
     trace = lab.start_trace(preexec_fn=enter)
     release()
     trace.await_attached()
+    time.sleep(3)  # so that the first look at the sockets is past, and the next of those for pressure far
     connect("hog")
     seconds = 6 if lab.native else 40  # looks are paced by their cost
     sent = lab.nets["p1"].inside(lambda: knock(seconds))
