@@ -176,7 +176,12 @@ final class NodeCensus: CensusSource {
         let largest = used?.tables.map(\.entries).max() ?? 0
         let fullest = max(urgency, limit == 0 ? 0 : largest * 1_000 / limit)
         let earliest = pace.earliest(entries: entries, fullest: fullest)
-        guard !isAsked, UInt64(KernelClock.monotonicNow()) >= earliest else { return }
+        let now = UInt64(KernelClock.monotonicNow())
+        guard !isAsked, now >= earliest else { return }
+        // Whose the host's own entries are its sockets tell.
+        if fullest >= 500, now >= nextPorts, tables.contains(where: { !$0.ownConnections.isEmpty }) {
+            try? lookAtPorts()
+        }
         _ = ask(counters: false)
     }
 
@@ -200,7 +205,7 @@ final class NodeCensus: CensusSource {
         guard let answer = reader.takeAnswer(addresses: try? session.conntrack?.addresses()) else { return false }
         isAsked = false
         pace.note(begun: answer.begun, cost: answer.cost, entries: answer.tables.reduce(0) { $0 + $1.table.used })
-        tables = answer.tables
+        tables = ports.map { ports in answer.tables.map { $0.naming(ports) } } ?? answer.tables
         tablesTime = answer.begun
         let used = session.conntrack?.usedTables()?.tables.map(\.namespace)
         // One that is in no list any more has gone.

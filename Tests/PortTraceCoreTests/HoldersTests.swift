@@ -43,6 +43,21 @@ import Testing
         #expect(line.contains(#"{"unknown":true,"count":84,"#))
     }
 
+    /// The host's own namespace names nobody: a person reads `host`, a program `unknown`.
+    @Test func theHostItself() {
+        let paths = Paths(Dictionary(uniqueKeysWithValues: (1...7).map { (UInt64($0), "/c\($0)") }))
+        let holders = [Holder(.host, count: 100)] + (1...7).map { Holder(HolderOwner(cgroupID: UInt64($0)), count: 10) }
+        let text = TestStream(.text, paths: paths, census: census(holders, used: 200))
+        text.sample(.example)
+        #expect(text.take().hasSuffix("; 50 % held by host\n"))
+        let ndjson = TestStream(.ndjson, paths: paths, census: census(holders, used: 200))
+        ndjson.sample(.example)
+        let line = ndjson.take()
+        #expect(line.contains("/c5") && !line.contains("/c6"))
+        #expect(line.contains(#"{"unknown":true,"count":150,"share":0.75}"#))
+        #expect(!line.contains("host"))
+    }
+
     /// A holder has no runtime in the contract.
     @Test func namesWithoutTheRuntime() {
         let id = String(repeating: "a", count: 64)
@@ -58,6 +73,21 @@ import Testing
         let test = TestStream(.text, paths: paths, census: census([Holder(HolderOwner(cgroupID: 7), count: 166)]))
         test.sample(.example)
         #expect(test.take().hasSuffix("range 32768-33001 EADDRNOTAVAIL; 70 % held by /hog\n"))
+    }
+
+    /// In text alone: the contract has no age.
+    @Test(arguments: [(5_000_000_000, ""), (5_000_000_001, " as of 5 s ago"), (130_000_000_000, " as of 2 min ago")])
+    func howOldTheyAre(_ nanoseconds: UInt64, _ words: String) {
+        let census = census([Holder(HolderOwner(cgroupID: 7), count: 166)])
+        census.occupancies[0].time = 1
+        var sample = pt_sample.example
+        sample.time_ns = 1 + nanoseconds
+        let text = TestStream(.text, paths: paths, census: census)
+        text.sample(sample)
+        #expect(text.take().hasSuffix("; 70 % held by /hog\(words)\n"))
+        let ndjson = TestStream(.ndjson, paths: paths, census: census)
+        ndjson.sample(sample)
+        #expect(!ndjson.take().contains("ago"))
     }
 
     @Test func askedOnceAResourceAndSecond() {

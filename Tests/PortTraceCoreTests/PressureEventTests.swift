@@ -47,6 +47,9 @@ import Testing
         test.stream.pressure(crossing(.critical, eta: 130_000_000_000), at: 1_000_000_000)
         test.stream.pressure(
             crossing(.high, .up, Occupancy(.table, used: 250, limit: 300, holders: [])), at: 1_000_000_000)
+        var old = ports
+        old.time = 2_000_000_000
+        test.stream.pressure(crossing(.high, .up, old), at: 42_000_000_000)
         test.stream.pressure(crossing(.critical, .down), at: 2_000_000_000)
         #expect(
             test.takeLines() == [
@@ -54,6 +57,8 @@ import Testing
                     + "        tcp ports: 190 of 234 used, above 95 %, full in 2 min",
                 "14:03:07.000  pressure             83%  -                             -                 "
                     + "                     conntrack table: 250 of 300 used, above 80 %",
+                "14:03:48.000  pressure             81%  nginx[4711] /checkout/worker  10.0.0.5        → 10.0.0.9:8080"
+                    + "        tcp ports: 190 of 234 used, above 80 %; held as of 40 s ago",
                 "14:03:08.000  pressure             81%  nginx[4711] /checkout/worker  10.0.0.5        → 10.0.0.9:8080"
                     + "        tcp ports: 190 of 234 used, below 95 % again",
             ])

@@ -96,9 +96,11 @@ struct TableTallyTests {
         ])
         #expect(
             census.table.holders == [
-                Holder(HolderOwner(namespace: Self.two), count: 2), Holder(HolderOwner(namespace: Self.one), count: 1),
+                Holder(.host, count: 3), Holder(HolderOwner(namespace: Self.two), count: 2),
+                Holder(HolderOwner(namespace: Self.one), count: 1),
             ])
         #expect(census.own == 3)
+        #expect(census.ownConnections.isEmpty)
         #expect(census.inbound == 3)
         #expect(census.table.used == 8)
     }
@@ -111,6 +113,55 @@ struct TableTallyTests {
         let other = NamespaceIdentity(inode: 99, mix: 9)
         let unknown = Self.tally([Self.entry(loopback, loopback)], isHost: false, namespace: other)
         #expect(unknown.table.holders == [Holder(HolderOwner(namespace: other), count: 1)])
+    }
+
+    @Test func theHostsOwnAreItsSocketsOwners() {
+        func connections(_ count: Int, to destination: IPAddress, port: UInt16) -> [TableEntry] {
+            (0..<count).map { _ in Self.entry(Self.node, destination, proto: 6, port: port) }
+        }
+        let second = IPAddress(ipv4: 0xc633_640b)
+        let census = Self.tally(
+            connections(90, to: Self.outside, port: 443) + connections(40, to: second, port: 443)
+                + [
+                    Self.entry(Self.node, Self.outside, port: 443),
+                    Self.entry(Self.outside, Self.node, proto: 6, port: 443),
+                ]
+                + [Self.entry(Self.pod1, Self.outside, proto: 6, port: 443)])
+        func ports(_ destination: IPAddress, in namespace: NamespaceIdentity = Self.host, _ holders: [Holder])
+            -> Occupancy
+        {
+            let endpoint = Endpoint(address: destination, port: 443)
+            return Occupancy(
+                Resource(.ports, in: namespace, proto: 6, source: Self.node, destination: endpoint),
+                used: holders.reduce(5) { $0 + $1.count }, limit: 1_000, holders: holders)
+        }
+        let (cgroup, other) = (HolderOwner(cgroupID: 5), HolderOwner(cgroupID: 6))
+        let process = HoldingProcess(pid: 7, comm: Comm("curl".utf8))
+        #expect(
+            census.table.holders == [Holder(.host, count: 132), Holder(HolderOwner(namespace: Self.one), count: 1)])
+        #expect(census.own == 132)
+        // Fewer sockets than entries: each has one. More: they share what there is.
+        let sockets = PortCensus(
+            time: 1,
+            occupancies: [
+                ports(
+                    Self.outside,
+                    [
+                        Holder(cgroup, count: 50), Holder(HolderOwner(cgroupID: 5, process: process), count: 20),
+                        Holder(other, count: 10),
+                    ]),
+                ports(second, [Holder(HolderOwner(process: process), count: 60), Holder(other, count: 20)]),
+                ports(Self.outside, in: Self.one, [Holder(cgroup, count: 50)]),
+            ])
+        #expect(
+            census.naming(sockets).table.holders == [
+                Holder(cgroup, count: 70), Holder(HolderOwner(process: process), count: 30, isInferred: true),
+                Holder(other, count: 20, isInferred: true), Holder(.host, count: 12),
+                Holder(HolderOwner(namespace: Self.one), count: 1),
+            ])
+        // Nobody's sockets: nothing is made up.
+        let unowned = PortCensus(time: 1, occupancies: [ports(Self.outside, [])])
+        #expect(census.naming(unowned).table.holders == census.table.holders)
     }
 
     @Test func entriesOfAPodThatIsGone() {

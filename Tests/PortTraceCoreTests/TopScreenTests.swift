@@ -195,6 +195,28 @@ import Testing
         #expect(selected() == chosen)
     }
 
+    @Test func oldHoldersAreMarked() throws {
+        let source = ReplayedNode()
+        let screen = screen(source: source)
+        let now = ReplayedNode.start + 13_000_000_000
+        var table = try #require(source.picture(tick: 13).rows.first { $0.occupancy.resource.kind == .conntrack })
+            .occupancy
+        table.time = now - 40_000_000_000
+        source.node.look([table], at: now) { $0.kind == .conntrack }
+        screen.show(source.node.picture(at: now))
+        let holders = "host 50%, shop/checkout-7d9f6c8b5-kx2vq 25%, shop/worker-6b7c9d-abcde/app 6%"
+        for (columns, words) in [(120, "    \(holders) as of 40 s ago"), (200, "  host 50%, "), (60, "    host 50%, ")]
+        {
+            let lines = screen.frame(columns: columns, rows: 40).text.split(separator: "\n")
+            let old = lines.filter { $0.hasSuffix(" as of 40 s ago") }
+            #expect(old.count == 1)
+            #expect(old.first?.contains(words) == true)
+            #expect(old.allSatisfy { TerminalText(escaping: Array($0.utf8)).width <= columns })
+        }
+        for key in [TopKey.down, .down, .enter] { #expect(screen.press(key)) }
+        #expect(screen.frame(columns: 80, rows: 24).text.contains("\nholders as of 40 s ago\n"))
+    }
+
     @Test func aResourceThatGoesAway() {
         let source = ReplayedNode(resources: 9)
         let screen = screen(source: source)

@@ -12,7 +12,8 @@ struct HolderLists {
     struct Entry {
         /// `"holders":[…]`; empty in text mode, and where nothing is known.
         var json: [UInt8] = []
-        /// The largest one for a person, `71 % held by shop/worker`; nil in NDJSON mode, and where none is known.
+        /// The largest one for a person, `71 % held by shop/worker`, and when, if that is long ago; nil in NDJSON mode, and where
+        /// none is known.
         var text: TerminalText?
     }
 
@@ -37,15 +38,15 @@ struct HolderLists {
             entries.removeAll(keepingCapacity: true)
             forgotten = time
         }
-        let entry = census.occupancy(of: resource).map { makeEntry($0, owners: &owners) } ?? Entry()
+        let entry = census.occupancy(of: resource).map { makeEntry($0, at: time, owners: &owners) } ?? Entry()
         entries[resource] = (entry, time)
         return entry
     }
 
-    private func makeEntry(_ occupancy: Occupancy, owners: inout OwnerCache) -> Entry {
+    private func makeEntry(_ occupancy: Occupancy, at time: UInt64, owners: inout OwnerCache) -> Entry {
         var entry = Entry()
         if forTerminal {
-            entry.text = text(occupancy, owners: &owners)
+            entry.text = text(occupancy, at: time, owners: &owners)
         } else {
             var buffer = OutputBuffer()
             buffer.append("\"holders\":")
@@ -55,13 +56,14 @@ struct HolderLists {
         return entry
     }
 
-    private func text(_ occupancy: Occupancy, owners: inout OwnerCache) -> TerminalText? {
+    private func text(_ occupancy: Occupancy, at time: UInt64, owners: inout OwnerCache) -> TerminalText? {
         guard let largest = occupancy.holders.first, largest.owner != .unknown, occupancy.used > 0 else { return nil }
         var text = TerminalText("\(min(100, largest.count * 100 / occupancy.used)) % held by ")
         text.append(
             TextLayout.owner(
                 owners.entry(for: largest.owner.key), comm: largest.owner.process?.comm,
                 pid: largest.owner.process?.pid, isKernels: false))
+        text.append(occupancy.age(at: time))
         return text
     }
 }

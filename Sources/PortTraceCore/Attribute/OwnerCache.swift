@@ -14,7 +14,7 @@ struct OwnerCache {
         var holderJSON: [UInt8] = []
         /// `namespace/pod/container`, or as much as is known; nil: nothing. Nil in NDJSON mode.
         var names: TerminalText?
-        /// What stands for an owner without names: the cgroup's path, shortened, `cgroup 12`, `netns 4026532345`.
+        /// What stands for an owner without names: the cgroup's path, shortened, `cgroup 12`, `netns 4026532345`, `host`.
         /// Nil in NDJSON mode.
         var place: TerminalText?
         /// What the filter says of the cgroup and the names.
@@ -177,6 +177,7 @@ struct OwnerCache {
     }
 
     private func place(of key: OwnerKey, path: [UInt8]?) -> TerminalText? {
+        if key.isHost { return TerminalText("host") }
         if let namespace = key.namespace { return TerminalText("netns \(namespace.inode)") }
         if key.cgroupID == 0 { return nil }
         return path.map { CgroupPathText.shortened($0) } ?? CgroupPathText.unknown(key.cgroupID & ~PT_CGROUP_V1)

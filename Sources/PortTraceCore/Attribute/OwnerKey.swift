@@ -6,4 +6,6 @@ struct OwnerKey: Hashable {
     var namespace: NamespaceIdentity?
     /// Where only its address is known.
     var address: IPAddress?
+    /// Where only that it is the host's own is known: that names nobody.
+    var isHost = false
 }

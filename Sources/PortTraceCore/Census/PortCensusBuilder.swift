@@ -99,6 +99,7 @@ public struct PortCensusBuilder {
                 Self.occupancy(resource, parts, used: parts.used, timeWait: parts.timeWait, UInt64(limit), shared))
         }
         for row in namespaces.values { census.occupancies += occupancies(of: row, shared) }
+        for index in census.occupancies.indices { census.occupancies[index].time = time }
         if folded > 0 {
             census.notVisible.append(
                 "\(folded) TCP sockets towards destinations with few sockets each: too many to tell apart")

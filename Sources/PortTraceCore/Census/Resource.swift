@@ -57,6 +57,8 @@ public struct Occupancy: Equatable, Sendable {
     public var holders: [Holder]
     /// Of a resource of TCP's ports: those of them that TIME_WAIT sockets hold; nil: not known.
     public var timeWait: UInt64?
+    /// When the look was begun that has found the holders: CLOCK_MONOTONIC, nanoseconds; 0: not known.
+    public var time: UInt64 = 0
 
     public init(
         _ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder], timeWait: UInt64? = nil
@@ -91,6 +93,8 @@ public struct HolderOwner: Hashable, Sendable {
     public var namespace: NamespaceIdentity?
     /// nil: not known, or several.
     public var process: HoldingProcess?
+    /// Whether it is the host itself, as an address of its own namespace tells, and nobody in it is known: all else is empty.
+    public private(set) var isHost = false
 
     public init(cgroupID: UInt64 = 0, namespace: NamespaceIdentity? = nil, process: HoldingProcess? = nil) {
         self.cgroupID = cgroupID
@@ -99,6 +103,12 @@ public struct HolderOwner: Hashable, Sendable {
     }
 
     public static let unknown = HolderOwner()
+
+    public static let host: HolderOwner = {
+        var owner = HolderOwner()
+        owner.isHost = true
+        return owner
+    }()
 }
 
 /// A process as seen from the initial namespaces.

@@ -78,8 +78,10 @@ public struct TableCensus: Sendable {
     public var unreplied: UInt64
     /// Those that somebody outside has opened, towards somebody here.
     public var inbound: UInt64
-    /// Those of the host itself: it has opened them, or they are addressed to it. `table.holders` has them not.
+    /// Those of the host itself: it has opened them, or they are addressed to it.
     public var own: UInt64
+    /// Those of them that are connections of TCP which it has opened, by the ports that they use. Those of few may be left out.
+    public var ownConnections: [Resource: UInt64]
     /// By `IPPROTO_*`, and TCP's by `TCP_CONNTRACK_*`.
     public var protocols: [UInt8: UInt64]
     public var tcpStates: [UInt8: UInt64]
@@ -96,12 +98,14 @@ public struct TableCensus: Sendable {
         self.isHost = isHost
         self.time = time
         table = Occupancy(Resource(.conntrack, in: namespace), used: 0, limit: limit, holders: [])
+        table.time = time
         buckets = 0
         timeouts = [:]
         assured = 0
         unreplied = 0
         inbound = 0
         own = 0
+        ownConnections = [:]
         protocols = [:]
         tcpStates = [:]
         translated = 0

@@ -1,7 +1,8 @@
 /// Adds up the entries of one conntrack table while they are read, and keeps none of them.
 ///
 /// Whose an entry is: who has the address that it was opened from; where nobody here has, the pod to which its replies
-/// belong, after destination NAT. The host's own have no owner: its sockets are not in the table.
+/// belong, after destination NAT. Of the host's own, whose addresses name nobody, ``TableCensus/naming(_:)`` tells the owners
+/// whose sockets are known.
 ///
 /// Groups are found in the order of the dump, which is that of the hash table. So a destination that has a share worth
 /// telling is met long before there is no room for further ones, and its figures are exact from then on.
@@ -24,6 +25,8 @@ public final class TableTally {
     /// By index of ``NodeAddresses/Owner``, and `home` last.
     private var owners: [UInt64]
     private var destinations = GroupCounts(most: mostGroups)
+    /// The host's connections of TCP, those that it has opened: from, to. `rest`: the port.
+    private var connections = GroupCounts(most: mostGroups)
     private var translations = GroupCounts(most: mostGroups)
     /// `rest`: translation << 32 | owner.
     private var shares = GroupCounts(most: mostShares)
@@ -74,6 +77,10 @@ public final class TableTally {
     private func attribute(_ entry: borrowing TableEntry, opener: Int) -> Bool {
         if opener != NodeAddresses.Owner.nobody {
             owners[opener] += 1
+            if opener == NodeAddresses.Owner.host, entry.proto == TransportProtocol.tcp {
+                let key = GroupCounts.Key(entry.source, entry.destination, rest: UInt64(entry.port))
+                _ = connections.update(key) { $0.count += 1 }
+            }
             return false
         }
         let server = owner(of: entry.replySource)
@@ -118,7 +125,8 @@ public final class TableTally {
     /// The census of all entries that were added.
     ///
     /// - Parameters:
-    ///   - most: destinations and addresses of pods that are gone; translations four times as many. The largest.
+    ///   - most: destinations and addresses of pods that are gone; translations and the host's connections four times as many.
+    ///     The largest.
     ///   - isGone: whether an address that nobody here has, although it is near to pods', is one that only pods of this
     ///     node can have. Asked of few.
     public func census(most: Int = 64, isGone: (IPAddress) -> Bool = { _ in false }) -> TableCensus {
@@ -127,6 +135,12 @@ public final class TableTally {
         for (state, count) in tcpStates.enumerated() where count > 0 { census.tcpStates[UInt8(state)] = count }
         census.own = owners[NodeAddresses.Owner.host]
         census.table.holders = holders(owners.enumerated().map { ($0.offset, $0.element) })
+        for group in largest(connections, most * 4) {
+            let resource = Resource(
+                .ports, in: census.namespace, proto: TransportProtocol.tcp, source: group.key.first,
+                destination: Endpoint(address: group.key.second, port: UInt16(truncatingIfNeeded: group.key.rest)))
+            census.ownConnections[resource] = group.count
+        }
         census.destinations = largest(destinations, most).map { group in
             TableCensus.Destination(
                 proto: UInt8(group.key.rest >> 16),
@@ -150,10 +164,11 @@ public final class TableTally {
         counts.groups.sorted { $0.count > $1.count }.prefix(most)
     }
 
-    /// Largest first. The host's and strangers' are left out.
+    /// Largest first. Strangers' are left out.
     private func holders(_ counts: [(owner: Int, count: UInt64)]) -> [Holder] {
         var holders: [Holder] = []
         for (owner, count) in counts where count > 0 {
+            if owner == NodeAddresses.Owner.host { holders.append(Holder(.host, count: count)) }
             let index = owner - NodeAddresses.Owner.firstNamespace
             guard index >= 0 else { continue }
             let namespace = index < addresses.namespaces.count ? addresses.namespaces[index] : census.namespace
@@ -178,7 +193,9 @@ public final class TableTally {
             let limit = ranges?.ports(
                 of: .init(namespace: census.namespace, address: group.key.first, proto: proto),
                 around: group.low, group.high)
-            return Occupancy(resource, used: group.count, limit: limit, holders: holders(owned[index] ?? []))
+            var occupancy = Occupancy(resource, used: group.count, limit: limit, holders: holders(owned[index] ?? []))
+            occupancy.time = census.time
+            return occupancy
         }
     }
 }

@@ -17,7 +17,10 @@ extension EventStream {
         }
         switch format {
         case .ndjson: lines.append(crossing, at: clock.utc(monotonic: time), names: &names, to: &output)
-        case .text: text.append(crossing, at: clock.utc(monotonic: time), names: &names, to: &output)
+        case .text:
+            text.append(
+                crossing, at: clock.utc(monotonic: time), age: crossing.occupancy.age(at: time), names: &names,
+                to: &output)
         case nil: break
         }
     }

@@ -9,11 +9,13 @@ extension OutputBuffer {
         append(byte: UInt8(ascii: "["))
         var named: UInt64 = 0
         var isFirst = true
-        for holder in holders.prefix(most) {
+        var left = most
+        for holder in holders where left > 0 {
             let names = owners.entry(for: holder.owner.key).holderJSON
             if names.isEmpty, holder.owner.process == nil { continue }
             append(isFirst ? "{" : ",{")
             isFirst = false
+            left -= 1
             // Each of them begins with a comma.
             append(Array(names.dropFirst()))
             if let process = holder.owner.process { append(process, isFirst: names.isEmpty) }
@@ -58,5 +60,7 @@ extension OutputBuffer {
 
 extension HolderOwner {
     /// What its names are known by.
-    var key: OwnerKey { OwnerKey(cgroupID: cgroupID, namespace: cgroupID == 0 ? namespace : nil) }
+    var key: OwnerKey {
+        OwnerKey(cgroupID: cgroupID, namespace: cgroupID == 0 ? namespace : nil, isHost: isHost)
+    }
 }

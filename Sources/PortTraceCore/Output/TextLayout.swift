@@ -35,10 +35,11 @@ struct TextLayout {
     ///
     /// - Parameters:
     ///   - owner: the largest holder; nil: nobody is known.
+    ///   - age: of the holders; empty: none worth telling.
     ///   - destination: the names of the resource's destination, nil where they are not known.
     mutating func append(
-        _ crossing: PressureCrossing, at time: Int64, owner: OwnerCache.Entry?, destination names: TerminalText?,
-        to output: inout OutputBuffer
+        _ crossing: PressureCrossing, at time: Int64, owner: OwnerCache.Entry?, age: String,
+        destination names: TerminalText?, to output: inout OutputBuffer
     ) {
         let occupancy = crossing.occupancy
         let percent = occupancy.share.map { UInt64(min($0, 10) * 100) } ?? 0
@@ -51,7 +52,7 @@ struct TextLayout {
                 ?? TerminalText("-"),
             TextLayout.endpoint(resource.source, 0),
             resource.destination.map { TextLayout.endpoint($0.address, $0.port, names: names) } ?? TerminalText(),
-            crossing.remarks, holders: nil, to: &output)
+            crossing.remarks, holders: holder == nil || age.isEmpty ? nil : TerminalText("held\(age)"), to: &output)
     }
 
     /// Adds the line that stands for crossings without lines of their own.

@@ -58,8 +58,11 @@ struct TextOutput {
     }
 
     /// Writes a crossing that passed, or counts it where the interval has no room for it.
+    ///
+    /// - Parameter age: its holders', see ``Occupancy/age(at:)``.
     mutating func append(
-        _ crossing: PressureCrossing, at time: Int64, names: inout NameCaches, to output: inout OutputBuffer
+        _ crossing: PressureCrossing, at time: Int64, age: String, names: inout NameCaches,
+        to output: inout OutputBuffer
     ) {
         guard linesShown < TextOutput.mostSamples else {
             crossingsLeft += 1
@@ -67,7 +70,7 @@ struct TextOutput {
         }
         let endpoint = crossing.occupancy.resource.destination
         layout.append(
-            crossing, at: time, owner: crossing.occupancy.holders.first.map { names.owner(of: $0.owner) },
+            crossing, at: time, owner: crossing.occupancy.holders.first.map { names.owner(of: $0.owner) }, age: age,
             destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).text,
             to: &output)
         linesShown += 1

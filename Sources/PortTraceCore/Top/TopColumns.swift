@@ -79,7 +79,7 @@ struct TopColumns {
         return line
     }
 
-    /// `shop/checkout-7d9f6c8b5-kx2vq/web 70%, …`: the three largest, each cut where there is not room for all.
+    /// `shop/checkout-7d9f6c8b5-kx2vq/web 70%, … as of 40 s ago`: the three largest, each cut where there is not room for all.
     private func holders(of row: TopRow, node: TopNode, columns: Int) -> TerminalText {
         let known = row.occupancy.holders.filter { $0.owner != .unknown }.prefix(Self.mostHolders)
         guard !known.isEmpty else { return TerminalText(row.occupancy.used > 0 ? "nobody known" : "") }
@@ -89,7 +89,7 @@ struct TopColumns {
             return (name: node.words(for: holder.owner), share: share)
         }
         // Short names leave their room to the long ones.
-        var left = columns - parts.reduce(0) { $0 + $1.share.utf8.count } - 2 * (parts.count - 1)
+        var left = columns - parts.reduce(0) { $0 + $1.share.utf8.count } - 2 * (parts.count - 1) - row.age.utf8.count
         var widths = [Int](repeating: 0, count: parts.count)
         for (done, index) in parts.indices.sorted(by: { parts[$0].name.width < parts[$1].name.width }).enumerated() {
             widths[index] = min(parts[index].name.width, left / (parts.count - done))
@@ -101,6 +101,7 @@ struct TopColumns {
             text.append(part.name.cut(to: width))
             text.append(part.share)
         }
+        text.append(row.age)
         return text
     }
 }

@@ -54,9 +54,6 @@ extension TopNode {
     /// A holder or victim in words.
     func words(for owner: HolderOwner) -> TerminalText {
         let process = owner.process
-        if owner.cgroupID == 0, let namespace = owner.namespace, namespace.inode == facts.hostNamespace {
-            return TerminalText("host")
-        }
         return TextLayout.owner(names.owner(of: owner), comm: process?.comm, pid: process?.pid, isKernels: false)
     }
 

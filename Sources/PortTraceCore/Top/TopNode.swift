@@ -111,6 +111,7 @@ public final class TopNode {
         var unmet = failing
         for occupancy in occupancies {
             var row = TopRow(occupancy)
+            row.age = occupancy.age(at: time)
             if !unmet.isEmpty, let failing = unmet.removeValue(forKey: occupancy.resource.asWanted) {
                 row.take(failing.count, failing.perSecond, isFailing: isFailing(failing, at: time))
             }

@@ -1,6 +1,8 @@
 /// A resource as `porttrace top` shows it.
 public struct TopRow: Sendable {
     public var occupancy: Occupancy
+    /// How old its holders are, in words; empty: not worth telling.
+    public var age = ""
     /// Whether a census has its use; else it is known by its failures alone.
     public var isMeasured = true
     /// Growth a second; nil: not known.

@@ -10,7 +10,7 @@ extension TopScreen {
         let row = rows[index]
         var lines = [TopLine("")] + heading(row, columns: columns) + [gauge(row, columns: columns)]
         if row.failures > 0 { lines.append(failures(row)) }
-        lines += [TopLine(""), TopLine("holders", .bold)] + holders(row)
+        lines += [TopLine(""), TopLine("holders\(row.age)", .bold)] + holders(row)
         let destinations = destinations(row)
         if !destinations.isEmpty { lines += [TopLine(""), TopLine("destinations", .bold)] + destinations }
         let last = lastFailures(row)

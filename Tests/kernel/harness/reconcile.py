@@ -128,10 +128,21 @@ def wrong_fields(run, outcome, event):
         if alone == client.threaded and not client.by_io_worker:
             yield f"tid is {event['proc'].get('tid')}, pid {outcome.pid}"
     yield from wrong_times(run, event)
+    if event["type"] == "bind_exhausted":
+        yield from wrong_holders(run, client, event)
     if not isinstance(event.get("cgroup", {}).get("id"), int):
         yield "no cgroup.id"
     if not (isinstance(event.get("count"), int) and event["count"] >= 1):
         yield f"count is {event.get('count')!r}"
+
+
+def wrong_holders(run, client, event):
+    """One process of the test holds all ports of the namespace, from before the attach on."""
+    low, high = run.node.namespaces[client.net].port_range
+    holders = event.get("detail", {}).get("holders", [])
+    told = [(holder.get("cgroup", {}).get("path"), holder.get("count"), holder.get("share")) for holder in holders]
+    if told != [(run.node.cgroup, high - low + 1, 1)]:
+        yield f"holders are {told}"
 
 
 def expected_fields(run, client, event):

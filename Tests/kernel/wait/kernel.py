@@ -1,12 +1,14 @@
-"""What the kernel itself says of TIME_WAIT in a namespace, and porttrace's map of its owners, read as it is."""
+"""What the kernel itself says of TIME_WAIT in a namespace, and porttrace's maps, read as they are."""
 
 import collections
 import ctypes
 import ipaddress
+import mmap
 import os
 import pathlib
 import struct
 import subprocess
+import time
 
 from harness.node import libc
 from robust.bpf import SYS_BPF, held_by
@@ -14,6 +16,7 @@ from robust.bpf import SYS_BPF, held_by
 LOOKUP, NEXT_KEY, MAP_BY_ID, INFO = 1, 4, 14, 15  # enum bpf_cmd, linux/bpf.h
 KEY = struct.Struct("=IHH16s16s")  # struct pt_time_wait_key, bpf/time_wait_owner.bpf.h
 OWNER = struct.Struct("=QII16s")  # struct pt_time_wait_owner
+SAMPLE = 8 + 168  # the ring buffer's own header and struct pt_sample, pt_wire.h
 
 Owner = collections.namedtuple("Owner", "cgroup pid uid comm")
 
@@ -39,6 +42,13 @@ def counters(namespace):
         "overflow": found["TCPTimeWaitOverflow"],
         "there": int(sockets[sockets.index("tw") + 1]),
     }
+
+
+def entries_at_the_end(namespace):
+    """TW and TWKilled of a fresh namespace once the last TIME_WAIT socket has gone: also 5.10 has counted them then."""
+    while (found := counters(namespace))["there"]:
+        time.sleep(1)
+    return found["entries"]
 
 
 def mapped(address):
@@ -69,6 +79,15 @@ def find_map(pid, wanted):
                 return descriptor
         os.close(descriptor)
     raise RuntimeError(f"no map {wanted}")
+
+
+def samples_sent(pid):
+    """How many records the programs have put into the ring buffer so far, by the kernel's own position in it."""
+    descriptor = find_map(pid, "pt_samples")
+    with mmap.mmap(descriptor, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ, offset=mmap.PAGESIZE) as producer:
+        (position,) = struct.unpack_from("=Q", producer)
+    os.close(descriptor)
+    return position // SAMPLE
 
 
 def owners(pid):

@@ -87,6 +87,16 @@ class Lab:
         after = kernel.counters(self.net)
         return {name: after[name] - before[name] for name in after}
 
+    def refuse(self, cgroup, port, seconds):
+        """Tries to connect over the loopback, up to ten times a second."""
+        script = f"while ((SECONDS < {seconds})); do (: </dev/tcp/127.0.0.1/{port}) 2>/dev/null; sleep 0.1; done"
+        enter, release = self.node.entry(NET, cgroup, 0)
+        try:
+            process = subprocess.Popen(["bash", "-c", script], preexec_fn=enter)
+        finally:
+            release()
+        process.wait()
+
     def stop(self):
         """The events of this test's namespace, and the summary."""
         self.unseen = self.witness.stop()

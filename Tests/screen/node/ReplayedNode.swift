@@ -83,7 +83,7 @@ public final class ReplayedNode: TopSource {
     private static let unit = HolderOwner(cgroupID: 13)
     /// Whose entries these are, by their address alone.
     private static let pod = HolderOwner(namespace: shop)
-    private static let node = HolderOwner(namespace: host)
+    private static let node = HolderOwner.host
     /// What it calls itself would clear the screen and name the window.
     private static let evil = HolderOwner(cgroupID: 14, process: process(666, "\u{1b}[2J\u{1b}]0;x\u{7}"))
     private static let wide = HolderOwner(cgroupID: 15, process: process(88, "日本語é"))
