@@ -57,6 +57,8 @@ public struct Occupancy: Equatable, Sendable {
     public var holders: [Holder]
     /// Of a resource of TCP's ports: those of them that TIME_WAIT sockets hold; nil: not known.
     public var timeWait: UInt64?
+    /// Of `timeWait`: those whose peer has not closed yet (FIN_WAIT2), which tcp_tw_reuse leaves alone.
+    public var halfClosed: UInt64 = 0
 
     public init(
         _ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder], timeWait: UInt64? = nil
