@@ -191,14 +191,15 @@ extension PortCensusBuilder {
         let census = PortCensusBuilder([(folded, 70)], namespaces: [namespace()]).census(time: 0)
         #expect(
             census.notVisible == [
-                "70 TCP sockets towards destinations with few sockets each: too many to tell apart"
+                NotVisible(
+                    .other, "70 TCP sockets towards destinations with few sockets each", why: "too many to tell apart")
             ])
         #expect(!census.occupancies.contains { $0.resource.kind == .ports })
     }
 
     @Test func unreadableRecordsAreSaid() throws {
         let census = PortCensusBuilder([(pt_census_key(), 1)], namespaces: []).census(time: 0)
-        #expect(census.notVisible == ["1 records of the census of ports: unreadable"])
+        #expect(census.notVisible == [NotVisible(.ports, "1 records of the census of ports", why: "unreadable")])
     }
 
     /// Of many, those with the largest shares are kept, and whole: rows of a kept resource are never left out.

@@ -105,9 +105,14 @@ public struct PortCensusBuilder {
         for row in namespaces.values { census.occupancies += occupancies(of: row, shared) }
         if folded > 0 {
             census.notVisible.append(
-                "\(folded) TCP sockets towards destinations with few sockets each: too many to tell apart")
+                NotVisible(
+                    .other, "\(folded) TCP sockets towards destinations with few sockets each",
+                    why: "too many to tell apart"))
         }
-        if unreadable > 0 { census.notVisible.append("\(unreadable) records of the census of ports: unreadable") }
+        if unreadable > 0 {
+            census.notVisible.append(
+                NotVisible(.ports, "\(unreadable) records of the census of ports", why: "unreadable"))
+        }
         return census
     }
 

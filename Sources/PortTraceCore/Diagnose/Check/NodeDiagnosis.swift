@@ -21,10 +21,8 @@ public struct NodeDiagnosis: Sendable {
         findings = troubles.prefix(NodeDiagnosis.mostFindings).map { view.finding(of: $0) }
 
         // What a verdict rests on first.
-        var notVisible =
-            (sample.notVisible.filter { $0.part != .other } + sample.notVisible.filter { $0.part == .other })
-            .map { "\($0.what) (\($0.why))" }
-        for words in sample.ports?.notVisible ?? [] where !notVisible.contains(words) { notVisible.append(words) }
+        let unseen = view.notVisible
+        var notVisible = (unseen.filter { $0.part != .other } + unseen.filter { $0.part == .other }).map(\.words)
         if troubles.count > findings.count {
             notVisible.append(
                 "\(CheckWords.number(UInt64(troubles.count - findings.count))) more findings (the "
@@ -147,10 +145,16 @@ extension NodeView {
         return sample.isConntrackIdle || (sample.facts.otherDataPath != nil && !sample.isNarrowed && areTablesSeen)
     }
 
+    /// What neither the sample nor its later look at the ports could see.
+    fileprivate var notVisible: [NotVisible] {
+        let all = sample.notVisible
+        return all + (sample.ports?.notVisible ?? []).filter { !all.contains($0) }
+    }
+
     /// What of the two limits was not read, with the reason; nil: both were.
     fileprivate var unread: String? {
-        var missing = sample.notVisible.filter { $0.part == .ports || ($0.part == .conntrack && !isConntrackUnused) }
-            .map { "\($0.what) (\($0.why))" }
+        var missing = notVisible.filter { $0.part == .ports || ($0.part == .conntrack && !isConntrackUnused) }
+            .map(\.words)
         if sample.ports == nil, !sample.notVisible.contains(where: { $0.part == .ports }) {
             missing.append("ports (the census of sockets did not end)")
         }

@@ -119,6 +119,9 @@ public struct NotVisible: Hashable, Sendable {
         self.what = what
         self.why = why
     }
+
+    /// `what (why)`.
+    public var words: String { "\(what) (\(why))" }
 }
 
 /// What of the node itself a verdict and its fixes need.
