@@ -64,6 +64,10 @@ enum CheckCommand {
         let readsTablesAgain = try look(watch)
         sample.ports = census.ports
         if readsTables, readsTablesAgain { sample.tables = census.tables }
+        // Of a reading that has not ended the sizes are known all the same.
+        sample.unreadTables =
+            readsTables && readsTablesAgain
+            ? census.unread : watch.session.conntrack?.usedTables()?.tables ?? census.unread
         sample.isConntrackIdle = watch.session.conntrack?.isIdle ?? false
         sample.counters = counters(watch, before: countersBefore)
         sample.facts.hostReservesPorts =

@@ -34,6 +34,8 @@ final class NodeCensus: CensusSource {
     private var takenTables: UInt64 = 0
     /// What the last reading of the tables could not see.
     private(set) var notVisible: [NotVisible] = []
+    /// Tables of these of which it is known how many entries they have.
+    private(set) var unread: [UsedTable] = []
     private(set) var counters: [NamespaceCounters] = []
 
     init(session: ProbeSession, names: NodeNames, hostRoot: String, filter: Filter) {
@@ -204,8 +206,9 @@ final class NodeCensus: CensusSource {
         tablesTime = answer.begun
         let used = session.conntrack?.usedTables()?.tables.map(\.namespace)
         // One that is in no list any more has gone.
-        notVisible =
-            answer.notVisible + answer.unreached.filter { used?.contains($0.namespace) ?? true }.map(\.notVisible)
+        let unreached = answer.unreached.filter { used?.contains($0.namespace) ?? true }
+        notVisible = answer.notVisible + unreached.map(\.notVisible)
+        unread = answer.unread + unreached
         counters = answer.counters
         return true
     }

@@ -96,7 +96,7 @@ extension NodeView {
                 : "NAT address \(source) has no port left towards \(destination)\(use)"
         case .conntrackFull:
             let table =
-                isHostTable(trouble)
+                isHost(resource)
                 ? "the conntrack table"
                 : "the conntrack table of netns "
                     + "\(resource.namespace.inode)"
@@ -124,8 +124,6 @@ extension NodeView {
         return ", by stale entries of \(Words.address(address)), which is nobody's"
     }
 
-    private func isHostTable(_ trouble: Trouble) -> Bool { table(trouble.resource)?.isHost ?? true }
-
     /// ` (234 of 234 used)`.
     private func use(of trouble: Trouble) -> String {
         guard trouble.isMeasured else { return "" }
@@ -138,7 +136,7 @@ extension NodeView {
 
     /// Nothing uses conntrack here, and that was seen; or another data path does its work.
     var isConntrackUnused: Bool {
-        guard sample.tables.isEmpty, sample.tablesBefore.isEmpty else { return false }
+        guard sample.tables.isEmpty, sample.tablesBefore.isEmpty, sample.unreadTables.isEmpty else { return false }
         // That no table has entries is known only where all could be seen, or conntrack is not there.
         let areTablesSeen =
             sample.facts.conntrackMax == nil || !sample.notVisible.contains { $0.part == .conntrack }

@@ -10,6 +10,8 @@ public struct NodeSample: Sendable {
     /// Two looks at each conntrack table in use; the second one may be missing for a large table.
     public var tablesBefore: [TableCensus]
     public var tables: [TableCensus]
+    /// Tables in use that could not be read: how many entries they have is known, not whose.
+    public var unreadTables: [UsedTable] = []
     /// Whether nothing has used conntrack so far, neither an entry nor a rule.
     public var isConntrackIdle = false
     /// Whether options have left something out.

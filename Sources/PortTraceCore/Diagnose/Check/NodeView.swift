@@ -51,6 +51,11 @@ struct NodeView {
         tables.first { $0.isHost } ?? tables.max { $0.table.used < $1.table.used }
     }
 
+    func isHost(_ resource: Resource) -> Bool {
+        let unread = sample.unreadTables.first { $0.namespace.inode == resource.namespace.inode }
+        return namespace(resource)?.isHost ?? table(resource)?.isHost ?? unread?.isHost ?? false
+    }
+
     func place(of resource: Resource) -> SettingPlace {
         let inode = resource.namespace.inode
         let isHost = namespace(resource)?.isHost ?? table(resource)?.isHost ?? false
@@ -78,6 +83,13 @@ struct NodeView {
         for table in tables {
             all.append(table.table)
             all.append(contentsOf: table.translations)
+        }
+        for table in sample.unreadTables where !tables.contains(where: { $0.namespace.inode == table.namespace.inode })
+        {
+            // 0: unlimited.
+            let limit = sample.facts.conntrackMax.flatMap { $0 == 0 ? nil : $0 }
+            all.append(
+                Occupancy(Resource(.conntrack, in: table.namespace), used: table.entries, limit: limit, holders: []))
         }
         return all
     }
