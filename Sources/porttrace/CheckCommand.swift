@@ -98,7 +98,7 @@ enum CheckCommand {
     ///
     /// - Returns: Whether the latter has come to its end.
     private static func look(_ watch: NodeWatch) throws(ProbeError) -> Bool {
-        try watch.census.lookAtPorts(processes: true)
+        try watch.census.lookAtPorts()
         _ = try watch.session.conntrack?.refresh()
         let limit = watch.isStopped ? lastPatience : patience
         return watch.census.ask(counters: true)

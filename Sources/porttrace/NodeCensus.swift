@@ -38,9 +38,9 @@ final class NodeCensus: CensusSource {
     private(set) var unread: [UsedTable] = []
     private(set) var counters: [NamespaceCounters] = []
 
-    init(session: ProbeSession, names: NodeNames, hostRoot: String, filter: Filter) {
+    init(session: ProbeSession, names: NodeNames, hostRoot: String, tellsProcesses: Bool) {
         self.session = session
-        tellsProcesses = filter.asksForProcesses
+        self.tellsProcesses = tellsProcesses
         self.names = names
         reader = TableCensusReader(hostRoot: hostRoot)
     }
@@ -150,9 +150,7 @@ final class NodeCensus: CensusSource {
     // MARK: Ports
 
     /// Takes a census of the ports now.
-    ///
-    /// - Parameter processes: whether an owner's processes are told apart in any case.
-    func lookAtPorts(processes: Bool = false) throws(ProbeError) {
+    func lookAtPorts() throws(ProbeError) {
         let begun = UInt64(KernelClock.monotonicNow())
         let before = KernelClock.threadTime()
         defer {
@@ -160,7 +158,7 @@ final class NodeCensus: CensusSource {
             portsCost = UInt64(max(0, KernelClock.threadTime() - before))
             nextPorts = portsEnd + max(Self.nearest, (portsEnd - begun) * Self.portsShare)
         }
-        ports = try session.ports?.take(processes: processes || tellsProcesses) { [names] namespace, _ in
+        ports = try session.ports?.take(processes: tellsProcesses) { [names] namespace, _ in
             names.names(of: namespace) != nil
         }
     }

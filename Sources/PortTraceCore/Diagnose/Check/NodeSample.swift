@@ -46,8 +46,17 @@ public struct FailureTally: Sendable {
     public var victims: [Holder]
     /// Those of them that were questions to a name server: UDP to port 53.
     public var dns: UInt64
-    /// The ports in force; a socket may have its own range.
+    /// Of races: those of flows that source NAT has given a port, and those of others; neither: it is not known.
+    public var translated: UInt64 = 0
+    public var untranslated: UInt64 = 0
+    /// Of the translated: the NAT address and destination of more than half, if any has so many; nil: there are none.
+    public var mapping: Resource?
+    /// The ports in force; a socket may have its own range. Nil where they were not the same all the time.
     public var portRange: PortRange?
+    /// Of `connect_conflict`: the port that was bound, the last one's; 0: not known.
+    public var sourcePort: UInt16 = 0
+    /// Of `ports` and `bind_ports`: the fullest that they were seen to be when it failed; nil: they were not looked at.
+    public var occupancy: Occupancy?
     /// nf_conntrack_max, or the usable ports of an exhausted NAT address; nil: not known.
     public var limit: UInt32?
     /// The last ones, a few, the latest at the end.

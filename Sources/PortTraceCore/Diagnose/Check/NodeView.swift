@@ -58,7 +58,6 @@ struct NodeView {
 
     func place(of resource: Resource) -> SettingPlace {
         let inode = resource.namespace.inode
-        let isHost = namespace(resource)?.isHost ?? table(resource)?.isHost ?? false
         return SettingPlace(
             netnsID: inode, isHost: isHost, process: sample.facts.processes[inode],
             isInContainer: sample.facts.isInContainer)
@@ -70,6 +69,9 @@ struct NodeView {
     }
 
     // MARK: Which figures
+
+    /// All that had figures at the first look.
+    var earlier: [Occupancy] { Array(before.values) }
 
     /// All that has figures: tables, ports, translations, TIME_WAIT sockets.
     var occupancies: [Occupancy] {
@@ -145,7 +147,7 @@ struct NodeView {
             // Of one NAT address's mappings the states are not known: as in its whole table.
             let passing = resource.kind == .conntrack ? all - lasting : lasting * 2 > all ? 0 : growth
             return Growth(
-                from: earlier, to: occupancy.used, passing: passing, lifetime: 120,
+                from: earlier, to: occupancy.used, passing: passing, lifetime: Double(last.lifetime(since: first)),
                 time: last.time - first.time)
         }
     }
@@ -178,6 +180,19 @@ struct NodeView {
 extension TableCensus {
     /// Entries that stay until somebody ends them: TCP's established ones.
     fileprivate var lasting: Int64 { Int64(tcpStates[ConntrackTCPState.established] ?? 0) }
+
+    /// Seconds for which the other entries that have come since an earlier look stay: the longest of their timeouts.
+    fileprivate func lifetime(since earlier: TableCensus) -> UInt64 {
+        func grows(_ count: (TableCensus) -> UInt64) -> Bool { count(self) > count(earlier) }
+        // UDP flows of more than two packets, both ways.
+        let areAssured = grows { $0.assured - min($0.assured, $0.tcpStates[ConntrackTCPState.established] ?? 0) }
+        let kinds: [(grows: Bool, timeout: ConntrackTimeout)] = [
+            (grows { $0.tcpStates[ConntrackTCPState.timeWait] ?? 0 }, .timeWait),
+            (grows { $0.tcpStates[ConntrackTCPState.synSent] ?? 0 }, .synSent),
+            (grows { $0.protocols[TransportProtocol.udp] ?? 0 }, areAssured ? .udpStream : .udp),
+        ]
+        return kinds.filter(\.grows).compactMap { timeouts[$0.timeout] }.max() ?? TableCensus.usualTimeWait
+    }
 }
 
 /// `TCP_CONNTRACK_*` (include/uapi/linux/netfilter/nf_conntrack_tcp.h).
