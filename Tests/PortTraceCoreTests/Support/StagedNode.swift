@@ -29,6 +29,8 @@ struct StagedNode {
         facts.conntrackBuckets = 262_144
         facts.memory = 16 << 30
         facts.hostReservesPorts = false
+        let path = "/kubepods.slice/kubepods-pod00000000_0000_0000_0000_000000000007.slice"
+        facts.keepers = [StagedNode.pod.inode: CgroupOwner(path: Array(path.utf8))]
         facts.processes = [StagedNode.host.inode: 1, StagedNode.pod.inode: 4711]
         sample = NodeSample(duration: 5 * StagedNode.second, facts: facts)
         var host = NamespaceCensus(

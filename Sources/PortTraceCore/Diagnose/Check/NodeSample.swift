@@ -150,6 +150,8 @@ public struct NodeFacts: Sendable {
     public var isInContainer = false
     /// A process in each network namespace that has one, by inode: for `nsenter -t`.
     public var processes: [UInt32: UInt32] = [:]
+    /// Whose these processes are by their cgroups, by the same inode; those of the host's namespace are left out.
+    public var keepers: [UInt32: CgroupOwner] = [:]
     /// Network drivers' own limits whose counters have moved: device, counter, how far.
     public var driverLimits: [(device: String, counter: String, moved: UInt64)] = []
     /// Whether the host's `ip_local_reserved_ports` names any port; true also where it is not known.

@@ -59,13 +59,16 @@ struct NodeView {
     func place(of resource: Resource) -> SettingPlace {
         let inode = resource.namespace.inode
         return SettingPlace(
-            netnsID: inode, isHost: isHost, process: sample.facts.processes[inode],
+            netnsID: inode, isHost: isHost(resource), process: sample.facts.processes[inode],
+            keeper: sample.facts.keepers[inode], seesProcesses: !sample.facts.processes.isEmpty,
             isInContainer: sample.facts.isInContainer)
     }
 
     /// Where nf_conntrack_max and the hash size are: the initial namespace, whichever table is full.
     var conntrackPlace: SettingPlace {
-        SettingPlace(netnsID: 0, isHost: true, process: nil, isInContainer: sample.facts.isInContainer)
+        SettingPlace(
+            netnsID: 0, isHost: true, process: nil, keeper: nil, seesProcesses: false,
+            isInContainer: sample.facts.isInContainer)
     }
 
     // MARK: Which figures
