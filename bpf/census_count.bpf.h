@@ -99,6 +99,9 @@ __noinline u64 begin_key(u64 socket, u32 netns_id, u32 netns_mix, u32 kind_proto
 		return (u64)kn;
 	}
 	key->flags = PT_CENSUS_IS_TIME_WAIT;
+	/* The peer has not closed yet: tcp_tw_reuse leaves it alone (tcp_twsk_unique()). */
+	if (BPF_CORE_READ((struct inet_timewait_sock *)sk, tw_substate) == TCP_FIN_WAIT2)
+		key->flags |= PT_CENSUS_IN_FIN_WAIT2;
 	struct pt_time_wait_owner *owner = time_wait_owner(sk);
 	if (!owner)
 		return 0;

@@ -25,6 +25,7 @@ struct inet_connection_sock {
 };
 struct inet_timewait_sock {
 	struct inet_bind_bucket *tw_tb;
+	volatile unsigned char tw_substate;
 };
 
 #pragma clang attribute pop

@@ -6,7 +6,8 @@ public import PortTraceCore
 public struct NodeFactsReader: Sendable {
     /// Names of processes as the kernel cuts them: 15 bytes.
     private enum Name {
-        static let kubeProxy = "kube-proxy"
+        /// The last ones have kube-proxy in them: k3s and microk8s.
+        static let kubeProxies = ["kube-proxy", "k3s-server", "k3s-agent", "kubelite"]
         static let cilium = "cilium-agent"
     }
 
@@ -32,10 +33,13 @@ public struct NodeFactsReader: Sendable {
         facts.conntrackMax = ProcFile.number("\(proc)/sys/net/netfilter/nf_conntrack_max")
         facts.conntrackBuckets = ProcFile.number("\(proc)/sys/net/netfilter/nf_conntrack_buckets") ?? 0
         facts.memory = (ProcFile.number("\(proc)/meminfo", named: "MemTotal:") ?? 0) * 1_024
-        facts.hasKubeProxy = hosts(Name.kubeProxy, host: survey.host)
+        facts.hasKubeProxy = Name.kubeProxies.contains { hosts($0, host: survey.host) }
         if hosts(Name.cilium, host: survey.host) || hasPinnedTables { facts.otherDataPath = "cilium" }
         facts.isInContainer = OwnContainer.isIn
         if survey.hasHostNumbers { facts.processes = survey.processes }
+        for (namespace, process) in survey.processes where namespace != survey.host {
+            facts.keepers[namespace] = OwnContainer.owner(ofCgroups: "\(proc)/\(process)/cgroup")
+        }
         return facts
     }
 
@@ -89,15 +93,21 @@ enum OwnContainer {
     }
 
     /// Whether a line of a file like /proc/PID/cgroup has a container's path.
-    static func isInContainersCgroup(_ path: String) -> Bool {
-        var isIn = false
+    static func isInContainersCgroup(_ path: String) -> Bool { owner(ofCgroups: path)?.containerID.isEmpty == false }
+
+    /// What the lines of a file like /proc/PID/cgroup say of the process' owner, a container before all else; nil where there
+    /// are none.
+    static func owner(ofCgroups path: String) -> CgroupOwner? {
+        var owner: CgroupOwner?
         NodeProc.forEachLine(of: path) { line in
             // hierarchy:controllers:path, cgroups(7)
             let fields = line.dropLast()
                 .split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-            if fields.count == 3, !CgroupOwner(path: Array(fields[2])).containerID.isEmpty { isIn = true }
-            return !isIn
+            guard fields.count == 3 else { return true }
+            let found = CgroupOwner(path: Array(fields[2]))
+            if owner == nil || !found.containerID.isEmpty { owner = found }
+            return found.containerID.isEmpty
         }
-        return isIn
+        return owner
     }
 }

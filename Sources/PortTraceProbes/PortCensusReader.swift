@@ -163,21 +163,26 @@ public final class PortCensusReader {
         }
     }
 
-    /// What this census lacks, in words.
-    private func gaps(isComplete: Bool) -> [String] {
-        var gaps: [String] = []
-        func add(_ count: some BinaryInteger, _ words: StaticString) {
-            if count > 0 { gaps.append("\(count) \(words)") }
+    /// What this census lacks.
+    private func gaps(isComplete: Bool) -> [NotVisible] {
+        var gaps: [NotVisible] = []
+        func add(_ part: NotVisible.Part, _ count: some BinaryInteger, _ what: StaticString, _ why: String) {
+            if count > 0 { gaps.append(NotVisible(part, "\(count) \(what)", why: why)) }
         }
         let state = state.pointee
-        if !isComplete { gaps.append("some network namespaces: others went while their list was read") }
-        add(state.lost_nets, "network namespaces: there are too many")
-        add(state.lost_tables, "tables of network namespaces that have their own: there are too many")
-        add(state.strange, "sockets whose network namespace could not be read")
-        add(state.moved, "chains of sockets that changed while they were read: some of theirs may be missing")
-        add(state.long_chains, "chains of sockets that are too long to be read to their end")
-        add(state.crowded, "UDP sockets whose ports may be counted twice: too many share a place of the table")
-        add(state.uncounted.1 + state.uncounted.2 + state.uncounted.3, "sockets of more owners than there is room for")
+        if !isComplete {
+            gaps.append(
+                NotVisible(.ports, "some network namespaces", why: "others went while their list was read"))
+        }
+        add(.ports, state.lost_nets, "network namespaces", "there are too many")
+        add(.ports, state.lost_tables, "tables of network namespaces that have their own", "there are too many")
+        add(.ports, state.strange, "sockets", "their network namespace could not be read")
+        add(.ports, state.uncounted.1, "TCP sockets", "they have more owners than there is room for")
+        add(.other, state.uncounted.2 + state.uncounted.3, "ports' owners", "there are more than there is room for")
+        // Few on any node, and none of them is counted less than it is for long.
+        add(.other, state.moved, "chains of sockets", "they changed while they were read: some may be missing")
+        add(.ports, state.long_chains, "chains of sockets", "they are too long to be read to their end")
+        add(.other, state.crowded, "UDP sockets", "too many share a place of the table: a port may be counted twice")
         return gaps
     }
 

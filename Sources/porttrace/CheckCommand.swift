@@ -64,6 +64,10 @@ enum CheckCommand {
         let readsTablesAgain = try look(watch)
         sample.ports = census.ports
         if readsTables, readsTablesAgain { sample.tables = census.tables }
+        // Of a reading that has not ended the sizes are known all the same.
+        sample.unreadTables =
+            readsTables && readsTablesAgain
+            ? census.unread : watch.session.conntrack?.usedTables()?.tables ?? census.unread
         sample.isConntrackIdle = watch.session.conntrack?.isIdle ?? false
         sample.counters = counters(watch, before: countersBefore)
         sample.facts.hostReservesPorts =
@@ -94,7 +98,7 @@ enum CheckCommand {
     ///
     /// - Returns: Whether the latter has come to its end.
     private static func look(_ watch: NodeWatch) throws(ProbeError) -> Bool {
-        try watch.census.lookAtPorts(processes: true)
+        try watch.census.lookAtPorts()
         _ = try watch.session.conntrack?.refresh()
         let limit = watch.isStopped ? lastPatience : patience
         return watch.census.ask(counters: true)

@@ -34,11 +34,13 @@ final class NodeCensus: CensusSource {
     private var takenTables: UInt64 = 0
     /// What the last reading of the tables could not see.
     private(set) var notVisible: [NotVisible] = []
+    /// Tables of these of which it is known how many entries they have.
+    private(set) var unread: [UsedTable] = []
     private(set) var counters: [NamespaceCounters] = []
 
-    init(session: ProbeSession, names: NodeNames, hostRoot: String, filter: Filter) {
+    init(session: ProbeSession, names: NodeNames, hostRoot: String, tellsProcesses: Bool) {
         self.session = session
-        tellsProcesses = filter.asksForProcesses
+        self.tellsProcesses = tellsProcesses
         self.names = names
         reader = TableCensusReader(hostRoot: hostRoot)
     }
@@ -148,9 +150,7 @@ final class NodeCensus: CensusSource {
     // MARK: Ports
 
     /// Takes a census of the ports now.
-    ///
-    /// - Parameter processes: whether an owner's processes are told apart in any case.
-    func lookAtPorts(processes: Bool = false) throws(ProbeError) {
+    func lookAtPorts() throws(ProbeError) {
         let begun = UInt64(KernelClock.monotonicNow())
         let before = KernelClock.threadTime()
         defer {
@@ -158,7 +158,7 @@ final class NodeCensus: CensusSource {
             portsCost = UInt64(max(0, KernelClock.threadTime() - before))
             nextPorts = portsEnd + max(Self.nearest, (portsEnd - begun) * Self.portsShare)
         }
-        ports = try session.ports?.take(processes: processes || tellsProcesses) { [names] namespace, _ in
+        ports = try session.ports?.take(processes: tellsProcesses) { [names] namespace, _ in
             names.names(of: namespace) != nil
         }
     }
@@ -209,8 +209,9 @@ final class NodeCensus: CensusSource {
         tablesTime = answer.begun
         let used = session.conntrack?.usedTables()?.tables.map(\.namespace)
         // One that is in no list any more has gone.
-        notVisible =
-            answer.notVisible + answer.unreached.filter { used?.contains($0.namespace) ?? true }.map(\.notVisible)
+        let unreached = answer.unreached.filter { used?.contains($0.namespace) ?? true }
+        notVisible = answer.notVisible + unreached.map(\.notVisible)
+        unread = answer.unread + unreached
         counters = answer.counters
         return true
     }

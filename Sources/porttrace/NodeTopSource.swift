@@ -45,7 +45,7 @@ final class NodeTopSource: TopSource {
             }
         }
         node.facts.notVisible =
-            (census.ports?.notVisible ?? []) + census.notVisible.map { "\($0.what): \($0.why)" }
+            ((census.ports?.notVisible ?? []) + census.notVisible).map { "\($0.what): \($0.why)" }
     }
 
     /// Changes of state are no failures: nobody asks for their hook here.

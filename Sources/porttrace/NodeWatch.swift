@@ -61,7 +61,8 @@ final class NodeWatch {
         conntrack = ConntrackReader(hostRoot: options.hostRoot)
         names = NodeNames(hostRoot: options.hostRoot, conntrack: session.conntrack)
         census = NodeCensus(
-            session: session, names: names, hostRoot: options.hostRoot, filter: options.filter)
+            session: session, names: names, hostRoot: options.hostRoot,
+            tellsProcesses: processes || options.filter.asksForProcesses)
         stream = EventStream(
             EventStream.Configuration(
                 format: format, colour: Environment.allowsColour,

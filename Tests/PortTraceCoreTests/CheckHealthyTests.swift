@@ -54,6 +54,15 @@ import Testing
         Variant("a table's churn that has just begun") {
             $0.fillTable([3: 500, 7: 3_000], of: 100_000, before: [3: 500])
         },
+        Variant("a table's churn that has just begun, its timeout short") {
+            $0.fillTable([3: 500, 7: 9_000], of: 100_000, before: [3: 500])
+            $0.sample.tables[0].timeouts[.timeWait] = 30
+        },
+        Variant("UDP that has just begun, each for 30 s") {
+            $0.fillTable([3: 500], udp: 9_000, of: 100_000)
+            $0.sample.tablesBefore[0].protocols[17] = 0
+            $0.sample.tablesBefore[0].table.used = 500
+        },
         Variant("a table's churn in balance") {
             $0.fillTable([3: 5_000, 7: 60_000], of: 100_000, before: [3: 5_010, 7: 59_800])
         },
@@ -125,6 +134,14 @@ import Testing
     @Test func pastFailuresAreRemarks() {
         let node = Node().with { $0.sample.counters = [CheckHealthyTests.past { $0.drop = 1_000_000 }] }
         #expect(node.diagnosis.remarks == ["netns 4026531840: since it was made drop 1,000,000; not now."])
+        let now = node.with { $0.sample.counters[0].moved.drop = 50 }
+        #expect(
+            now.diagnosis.remarks == [
+                "netns 4026531840: since it was made drop 1,000,000; now 50 more drops, of packets that their protocol's "
+                    + "rules forbid."
+            ])
+        let narrowed = node.with { $0.sample.isNarrowed = true }
+        #expect(narrowed.diagnosis.remarks == ["netns 4026531840: since it was made drop 1,000,000."])
     }
 
     /// The same changes, a little more of them, do warn: the variants are near the edge.
@@ -133,6 +150,18 @@ import Testing
         #expect(status { $0.use(Node.ports, 22_586, of: 28_232) } == .warning)
         #expect(status { $0.fillTable([3: 80_000], of: 100_000) } == .warning)
         #expect(status { $0.use(Node.ports, 9_000, of: 28_232, before: 8_700, timeWait: 0) } == .warning)
+        #expect(
+            status {
+                $0.use(Node.ports, 28_232, of: 28_232, timeWait: 28_000)
+                $0.setPod { ($0.timeWaitReuse, $0.timestamps) = (1, 1) }
+                $0.sample.ports!.occupancies[0].halfClosed = 25_000
+            } == .warning)
+        #expect(
+            status {
+                $0.fillTable([3: 500], udp: 17_000, of: 100_000)
+                $0.sample.tablesBefore[0].protocols[17] = 0
+                $0.sample.tablesBefore[0].table.used = 500
+            } == .warning)
         #expect(
             status { $0.fillTable([3: 500, 7: 7_000], of: 100_000, before: [3: 500]) } == .warning)
     }

@@ -30,7 +30,9 @@ import Testing
         Case("ports", Node.portsExhausted, .failing, [.portExhaustion], "10.20.1.2 has no source port left"),
         Case("ports, and not conntrack", Node.portsExhausted, .failing, [.portExhaustion], "Not conntrack"),
         Case("bind", Node.bindExhausted, .failing, [.bindExhaustion], "no TCP port left for bind()"),
-        Case("tuple taken", Node.tupleTaken, .failing, [.tupleConflict], "not exhaustion"),
+        Case(
+            "tuple taken", Node.tupleTaken, .failing, [.tupleConflict],
+            "the bound port 30001 of 10.20.1.2 is in use already towards 10.20.0.10:8080, not exhaustion"),
         Case(
             "tuple taken in a range nearly used up",
             Node().with {
@@ -43,7 +45,10 @@ import Testing
         Case("evictions", Node.evicting, .failing, [.conntrackFull], "lives by evicting flows"),
         Case("SNAT", Node.snatSpent, .failing, [.snatExhaustion], "no pod's own counters show it"),
         Case("TIME_WAIT", Node.timeWaitOverflow, .failing, [.timeWaitOverflow], "(50 of 50 used, 100%)"),
-        Case("a DNS race", Node.dnsRace, .failing, [.conntrackInsertFailed], "A DNS race: 38 were questions"),
+        Case("a DNS race", Node.dnsRace, .failing, [.conntrackInsertFailed], "DNS races: 38 were questions"),
+        Case(
+            "not one that choosing another socket ends", Node.natRace, .failing, [.conntrackInsertFailed],
+            "40 were source-NATed, most to 192.0.2.1: two flows chose one NAT port"),
         Case("long chains", Node.chainTooLong, .failing, [.conntrackInsertFailed], "chain is too long"),
         Case(
             "insertions that fail otherwise",
@@ -158,11 +163,23 @@ import Testing
             }, .warning, [.conntrackFull], "the conntrack table is filling (85,000 of 100,000"),
         // Figures that are missing.
         Case(
-            "a socket's own range",
+            "a socket's own range", Node.ownRange, .failing, [.portExhaustion], "a range of their own, 40000-40009"),
+        Case(
+            "a range that was set meanwhile is nobody's own",
+            Node.ownRange.with {
+                $0.sample.portsBefore!.namespaces[1].portRange = PortRange(low: 40_000, high: 40_009)
+            },
+            .failing, [.portExhaustion], "(30 of 28,232 used, 0%)"),
+        Case(
+            "ports that were let go before the last look",
             Node().with {
-                $0.use(Node.ports, 30, of: 28_232)
-                $0.fail(.connectExhausted, .portRange, Node.ports, 3, portRange: PortRange(low: 40_000, high: 40_009))
-            }, .failing, [.portExhaustion], "a range of their own, 40000-40009"),
+                $0.use(Node.ports, 28_232, of: 28_232, timeWait: 0)
+                $0.sample.ports!.occupancies[0].used = 400
+                $0.fail(.connectExhausted, .portRange, Node.ports, 3)
+            }, .failing, [.portExhaustion], "The 28,232 were in use when it failed; by the end 400 were."),
+        Case(
+            "ports that were held between the two looks alone", Node.burst, .failing, [.portExhaustion],
+            "has no source port left towards 10.20.0.10:8080 (234 of 234 used, 100%)"),
         Case(
             "a census that came late",
             Node().with { $0.fail(.connectExhausted, .portRange, Node.ports, 3) }, .failing, [.portExhaustion],
@@ -184,7 +201,31 @@ import Testing
                 resource.destination?.port = 9
                 $0.fail(.connectExhausted, .portRange, resource, 3)
             }, .failing, [.portExhaustion, .portExhaustion], "The census has no figures for it"),
+        Case(
+            "a table nearly full that cannot be listed", Node.unreadTable(95_000), .warning, [.conntrackFull],
+            "the conntrack table is filling (95,000 of 100,000 used, 95%)"),
+        Case(
+            "a table with room that cannot be listed", Node.unreadTable(50_000), .unknown, [],
+            "NOT CHECKED: the conntrack table of netns 4026531840 (no netlink)"),
+        Case(
+            "a table that was listed once, and not again",
+            Node.unreadTable(95_000).with { $0.sample.tablesBefore = Node().sample.tablesBefore }, .unknown, [],
+            "NOT CHECKED"),
         // What could not be read.
+        Case(
+            "namespaces that the census has missed",
+            Node().with {
+                $0.sample.ports!.notVisible = [NotVisible(.ports, "3 network namespaces", why: "there are too many")]
+            }, .unknown, [], "NOT CHECKED: 3 network namespaces (there are too many)"),
+        Case(
+            "what is found counts, whatever the census has missed",
+            Node.portsExhausted.with {
+                $0.sample.ports!.notVisible = [NotVisible(.ports, "3 network namespaces", why: "there are too many")]
+            }, .failing, [.portExhaustion], "no source port left"),
+        Case(
+            "few sockets that could not be told apart",
+            Node().with { $0.sample.ports!.notVisible = [NotVisible(.other, "7 TCP sockets", why: "too many")] },
+            .healthy, [], "HEALTHY"),
         Case("no ports", Node().with { $0.sample.ports = nil }, .unknown, [], "NOT CHECKED: ports ("),
         Case(
             "a namespace that cannot be entered",
@@ -241,7 +282,7 @@ import Testing
     ]
 
     /// Its entries are in BPF maps, and nf_conntrack has none.
-    private static let cilium = Node().with {
+    static let cilium = Node().with {
         $0.sample.tables = []
         $0.sample.tablesBefore = []
         $0.sample.facts.otherDataPath = "cilium"
@@ -289,10 +330,37 @@ import Testing
     @Test func culpritOfARaceHasSentIt() throws {
         let race = try #require(Node.dnsRace.diagnosis.findings.first)
         #expect(race.culprits == [Holder(Node.victim, count: 40)])
-        #expect(race.areCulpritsRacing)
+        #expect(race.blame == .senders)
         let chains = try #require(Node.chainTooLong.diagnosis.findings.first)
         #expect(chains.culprits.first?.owner == Node.hog)
-        #expect(!chains.areCulpritsRacing)
+        #expect(chains.blame == .holders)
+    }
+
+    /// Who has the tuple, who deletes entries, or who takes the memory, nobody has seen: it is none of those who are seen.
+    @Test func whatIsNotKnownIsNobodys() throws {
+        let nodes = [
+            Node.tupleTaken, Node().with { $0.fail(.conntrackInsertFailed, .dying, Node.table, 4) },
+            Node().with { $0.fail(.conntrackInsertFailed, .noMemory, Node.table, 4) },
+        ]
+        for node in nodes {
+            let finding = try #require(node.diagnosis.findings.first)
+            #expect(finding.culprits.isEmpty && finding.blame == .nobody)
+            #expect(finding.fixes.first?.when == .now)
+        }
+        #expect(Node.tupleTaken.sample.unnamed.isEmpty)
+        #expect(
+            Node.portsExhausted.with { $0.sample.ports!.occupancies[0].holders = [] }.sample.unnamed == [Node.ports])
+    }
+
+    /// A namespace whose census has failed is told in not_visible, finding or not.
+    @Test func whatTheCensusHasMissedIsToldBesideAFinding() {
+        let node = Node.portsExhausted.with {
+            $0.sample.ports!.notVisible = [NotVisible(.ports, "3 network namespaces", why: "there are too many")]
+        }
+        #expect(node.diagnosis.notVisible == ["3 network namespaces (there are too many)"])
+        #expect(
+            Node.unreadTable(95_000).diagnosis.notVisible == ["the conntrack table of netns 4026531840 (no netlink)"])
+        #expect(Node.unreadTable(95_000).diagnosis.findings.first?.culprits.isEmpty == true)
     }
 
     @Test func failuresOfOneResourceAreOneFinding() throws {
@@ -303,35 +371,5 @@ import Testing
         #expect(findings.first?.victims == [Holder(Node.victim, count: 520)])
         #expect(
             findings.first?.evidence.first?.hasPrefix("520 failures: 500 packets dropped by a full table, 20") == true)
-    }
-
-    /// Each limit that others have, and what a container cannot see.
-    @Test func outsideTheNode() {
-        let cloud = Node().with {
-            $0.sample.facts.driverLimits = [("eth0", "conntrack_allowance_exceeded", 12)]
-        }
-        #expect(cloud.diagnosis.status == .healthy)
-        #expect(cloud.diagnosis.notVisible.contains { $0.contains("eth0: conntrack_allowance_exceeded +12") })
-        #expect(cloud.diagnosis.notVisible.contains { $0.contains("NAT gateway") })
-        let contained = Node().with { $0.sample.facts.isInContainer = true }
-        #expect(contained.diagnosis.notVisible.contains { $0.contains("outside of this container") })
-        let other = CheckVerdictTests.cilium.diagnosis
-        #expect(other.notVisible.contains { $0.contains("how full cilium's own tables of connections are") })
-        #expect(Node().diagnosis.notVisible.isEmpty)
-    }
-
-    /// Ten thousand resources near their limit: the fullest are shown, and it is said that there are more.
-    @Test func manyFindingsAreCut() {
-        let node = Node().with {
-            for port in UInt16(1)...10_000 {
-                var resource = Node.ports
-                resource.destination?.port = port
-                $0.use(resource, 800 + UInt64(port % 200), of: 1_000)
-            }
-        }
-        let diagnosis = node.diagnosis
-        #expect(diagnosis.findings.count == 50)
-        #expect(diagnosis.findings.first?.occupancy.used == 999)
-        #expect(diagnosis.notVisible.contains { $0.hasPrefix("9,950 more findings") })
     }
 }

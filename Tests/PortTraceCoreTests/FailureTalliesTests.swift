@@ -98,6 +98,75 @@ import Testing
         #expect(tally.count == 32_752 + 16 * 9 + 40)
     }
 
+    /// Who has the ports is looked for at the first failure, then once a second until all were seen in use; the fullest stays.
+    @Test func looksAtWhatFails() throws {
+        let census = Census()
+        var tallies = FailureTallies(census: census)
+        let failure = try failure(0)
+        let resource = Resource(wantedBy: failure)
+        func see(_ used: UInt64) { census.occupancies = [Occupancy(resource, used: used, limit: 234, holders: [])] }
+        tallies.add(failure, count: 1, at: Self.second)
+        #expect(tallies.all[0].occupancy == nil)
+        see(230)
+        tallies.add(failure, count: 1, at: Self.second + 1)
+        #expect(tallies.all[0].occupancy == nil && census.asked == 1)
+        tallies.add(failure, count: 1, at: 2 * Self.second)
+        see(200)
+        tallies.add(failure, count: 1, at: 3 * Self.second)
+        #expect(tallies.all[0].occupancy?.used == 230 && census.asked == 3)
+        see(234)
+        tallies.add(failure, count: 1, at: 4 * Self.second)
+        tallies.add(failure, count: 1, at: 9 * Self.second)
+        #expect(tallies.all[0].occupancy?.used == 234 && census.asked == 4)
+        var conflict = failure
+        (conflict.type, conflict.cause) = (.connectConflict, .tupleTaken)
+        tallies.add(conflict, count: 1, at: Self.second)
+        #expect(census.asked == 4)
+    }
+
+    /// Sockets of several ranges, or a range that was set meanwhile: none is the failures'.
+    @Test func rangesThatDifferAreNone() throws {
+        var tallies = FailureTallies()
+        var other = try failure(0)
+        other.portRange = PortRange(low: 40_000, high: 40_009)
+        tallies.add(other, count: 1, at: 1)
+        #expect(tallies.all[0].portRange == other.portRange)
+        tallies.add(try failure(0), count: 1, at: 2)
+        tallies.add(other, count: 1, at: 3)
+        #expect(tallies.all[0].portRange == nil)
+    }
+
+    /// Whose port two flows chose, by the majority; a race of no NAT, and one of which the tuple is not known, are apart.
+    @Test func racesByTheirMapping() throws {
+        let (one, two) = (IPAddress(ipv4: 0xc000_0201), IPAddress(ipv4: 0xc000_0202))
+        func race(_ nat: IPAddress?, to destination: IPAddress? = IPAddress(ipv4: 0x0a00_0009)) -> Failure {
+            var failure = Failure(type: .conntrackInsertFailed, cause: .race)
+            (failure.proto, failure.destination, failure.destinationPort) = (17, destination, 53)
+            failure.nat = nat.map { Endpoint(address: $0, port: 20_000) }
+            return failure
+        }
+        var tallies = FailureTallies()
+        for _ in 0..<3 {
+            tallies.add(race(two), count: 1, at: 1)
+            tallies.add(race(one), count: 2, at: 1)
+        }
+        tallies.add(race(nil), count: 5, at: 1)
+        tallies.add(race(nil, to: nil), count: 7, at: 1)
+        let tally = tallies.all[0]
+        #expect(tally.count == 21 && tally.translated == 9 && tally.untranslated == 5 && tally.dns == 21)
+        #expect(tally.mapping?.source == one && tally.mapping?.kind == .snat && tally.mapping?.destination?.port == 53)
+    }
+
+    @Test func conflictsKnowTheirPort() throws {
+        var tallies = FailureTallies()
+        var conflict = try failure(0)
+        (conflict.type, conflict.cause, conflict.sourcePort) = (.connectConflict, .tupleTaken, 30_001)
+        tallies.add(conflict, count: 1, at: 1)
+        conflict.sourcePort = 0
+        tallies.add(conflict, count: 1, at: 1)
+        #expect(tallies.all[0].sourcePort == 30_001)
+    }
+
     @Test func counters() {
         let test = TestStream(nil)
         test.stream.counted(.conntrackTableFull, cause: .tableFull, netnsID: 5, count: 9, at: 0, limit: 100)

@@ -101,12 +101,17 @@ extension PortCensusBuilder {
         unknown = key()
         unknown.flags = 4
         #expect(throws: DecodeError.flags(4)) { try row(unknown, count(1)) }
+        unknown.flags = 16
+        #expect(throws: DecodeError.flags(16)) { try row(unknown, count(1)) }
     }
 
     @Test func refusesContradictions() throws {
         var folded = key(PT_CENSUS_TIME_WAIT)
         folded.flags = UInt8(PT_CENSUS_FOLDED.rawValue)
         #expect(throws: DecodeError.flags(2)) { try row(folded, count(1)) }
+        var open = key()
+        open.flags = UInt8(PT_CENSUS_IN_FIN_WAIT2.rawValue)
+        #expect(throws: DecodeError.flags(8)) { try row(open, count(1)) }
         var addressed = key(PT_CENSUS_BIND_PORTS)
         addressed.family = 4
         #expect(throws: DecodeError.family(4)) { try row(addressed, count(1)) }
@@ -167,6 +172,18 @@ extension PortCensusBuilder {
         #expect(census.occupancy(.bindPorts, netnsID: 7, proto: 17)?.used == 3)
     }
 
+    /// TIME_WAIT is both; what waits for the peer to close is told apart.
+    @Test func halfClosedSocketsAreTimeWait() throws {
+        var half = key(cgroup: 5, timeWait: true)
+        half.flags |= UInt8(PT_CENSUS_IN_FIN_WAIT2.rawValue)
+        let census = PortCensusBuilder(
+            [(key(cgroup: 5), 100), (key(cgroup: 5, timeWait: true), 20), (half, 30)], namespaces: [namespace()]
+        ).census(time: 0)
+        let ports = try #require(census.occupancies.first { $0.resource == one })
+        #expect((ports.used, ports.timeWait, ports.halfClosed) == (150, 50, 30))
+        #expect(ports.holders == [Holder(HolderOwner(cgroupID: 5), count: 150)])
+    }
+
     @Test func whatWasFoldedIsSaid() throws {
         var folded = key(cgroup: 5)
         (folded.family, folded.dst_port_be16) = (0, 0)
@@ -174,14 +191,15 @@ extension PortCensusBuilder {
         let census = PortCensusBuilder([(folded, 70)], namespaces: [namespace()]).census(time: 0)
         #expect(
             census.notVisible == [
-                "70 TCP sockets towards destinations with few sockets each: too many to tell apart"
+                NotVisible(
+                    .other, "70 TCP sockets towards destinations with few sockets each", why: "too many to tell apart")
             ])
         #expect(!census.occupancies.contains { $0.resource.kind == .ports })
     }
 
     @Test func unreadableRecordsAreSaid() throws {
         let census = PortCensusBuilder([(pt_census_key(), 1)], namespaces: []).census(time: 0)
-        #expect(census.notVisible == ["1 records of the census of ports: unreadable"])
+        #expect(census.notVisible == [NotVisible(.ports, "1 records of the census of ports", why: "unreadable")])
     }
 
     /// Of many, those with the largest shares are kept, and whole: rows of a kept resource are never left out.

@@ -43,6 +43,27 @@ struct NodeFactsTests {
         #expect(facts.hasKubeProxy)
     }
 
+    @Test(arguments: ["k3s-server", "k3s-agent", "kubelite"]) func kubeProxyWithinAnother(_ name: String) {
+        process(22, name, namespace: "pod")
+        #expect(!facts.hasKubeProxy)
+        process(23, name, namespace: "host")
+        #expect(facts.hasKubeProxy)
+    }
+
+    /// By the cgroup of the first process in each namespace, but the host's.
+    @Test func keepersOfNamespaces() {
+        process(20, "app", namespace: "pod")
+        process(21, "app", namespace: "unit")
+        process(22, "app", namespace: "unknown")
+        tree.write("proc/1/cgroup", "0::/init.scope\n")
+        tree.write("proc/20/cgroup", "12:pids:/docker/\(containerID(3))\n0::/x.service\n")
+        tree.write("proc/21/cgroup", "0::/system.slice/app.service\n")
+        let keepers = facts.keepers
+        #expect(keepers.count == 2)
+        #expect(keepers.values.contains { $0.runtime == .docker && $0.containerID == Array(containerID(3).utf8) })
+        #expect(keepers.values.contains { $0.unit == Array("app.service".utf8) })
+    }
+
     @Test func cilium() {
         process(20, "cilium-agent", namespace: "pod")
         tree.write("sys/fs/bpf/tc/globals/other", "")

@@ -5,13 +5,13 @@ public struct PortCensus: Sendable {
     public var namespaces: [NamespaceCensus]
     /// `ports`, `bind_ports` and `time_wait`, in no order. Those of little use may be left out.
     public var occupancies: [Occupancy]
-    /// What could not be seen, in words: the contract's `not_visible`.
-    public var notVisible: [String]
+    /// What could not be seen. Of the part `ports`: sockets that were not counted, so that a resource may be used more.
+    public var notVisible: [NotVisible]
     /// Whether all namespaces were found.
     public var isWhole = true
 
     public init(
-        time: UInt64, namespaces: [NamespaceCensus] = [], occupancies: [Occupancy] = [], notVisible: [String] = []
+        time: UInt64, namespaces: [NamespaceCensus] = [], occupancies: [Occupancy] = [], notVisible: [NotVisible] = []
     ) {
         self.time = time
         self.namespaces = namespaces

@@ -24,6 +24,7 @@ public struct PortCensusBuilder {
     private struct Parts {
         var used: UInt64 = 0
         var timeWait: UInt64 = 0
+        var halfClosed: UInt64 = 0
         /// In any order, an owner more than once.
         var rows: [(owner: HolderOwner, count: UInt64, isTimeWait: Bool)] = []
     }
@@ -74,6 +75,7 @@ public struct PortCensusBuilder {
         if row.kind == .ports, !estimates.isEmpty, estimates[cell(of: resource)] < threshold { return }
         parts[resource, default: Parts()].used += row.count
         if row.isTimeWait { parts[resource]!.timeWait += row.count }
+        if row.isHalfClosed { parts[resource]!.halfClosed += row.count }
         parts[resource]!.rows.append((row.owner, row.count, row.isTimeWait))
     }
 
@@ -95,16 +97,23 @@ public struct PortCensusBuilder {
         var census = PortCensus(time: time, namespaces: namespaces.values.map(\.namespace))
         for (resource, parts) in parts where resource.kind == .ports {
             guard let limit = namespaces[resource.namespace]?.namespace.usablePorts else { continue }
-            census.occupancies.append(
-                Self.occupancy(resource, parts, used: parts.used, timeWait: parts.timeWait, UInt64(limit), shared))
+            var occupancy = Self.occupancy(
+                resource, parts, used: parts.used, timeWait: parts.timeWait, UInt64(limit), shared)
+            occupancy.halfClosed = parts.halfClosed
+            census.occupancies.append(occupancy)
         }
         for row in namespaces.values { census.occupancies += occupancies(of: row, shared) }
         for index in census.occupancies.indices { census.occupancies[index].time = time }
         if folded > 0 {
             census.notVisible.append(
-                "\(folded) TCP sockets towards destinations with few sockets each: too many to tell apart")
+                NotVisible(
+                    .other, "\(folded) TCP sockets towards destinations with few sockets each",
+                    why: "too many to tell apart"))
         }
-        if unreadable > 0 { census.notVisible.append("\(unreadable) records of the census of ports: unreadable") }
+        if unreadable > 0 {
+            census.notVisible.append(
+                NotVisible(.ports, "\(unreadable) records of the census of ports", why: "unreadable"))
+        }
         return census
     }
 

@@ -59,6 +59,8 @@ public struct Occupancy: Equatable, Sendable {
     public var timeWait: UInt64?
     /// When the look was begun that has found the holders: CLOCK_MONOTONIC, nanoseconds; 0: not known.
     public var time: UInt64 = 0
+    /// Of `timeWait`: those whose peer has not closed yet (FIN_WAIT2), which tcp_tw_reuse leaves alone.
+    public var halfClosed: UInt64 = 0
 
     public init(
         _ resource: Resource, used: UInt64, limit: UInt64?, holders: [Holder], timeWait: UInt64? = nil

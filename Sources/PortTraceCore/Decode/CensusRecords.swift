@@ -20,6 +20,8 @@ struct CensusRow {
     var ownCgroupID: UInt64
     /// Whether the sockets are in TIME_WAIT.
     var isTimeWait: Bool
+    /// Of these, whether they wait for the peer to close: FIN_WAIT2, the substate.
+    var isHalfClosed: Bool
     /// Whether the addresses were given up, as the map was full.
     var isFolded: Bool
     var count: UInt64
@@ -42,7 +44,8 @@ struct CensusRow {
         proto = key.proto
         isTimeWait = key.flags & UInt8(PT_CENSUS_IS_TIME_WAIT.rawValue) != 0
         isFolded = key.flags & UInt8(PT_CENSUS_FOLDED.rawValue) != 0
-        guard key.flags < UInt8(PT_CENSUS_FOLDED.rawValue) << 1, kind == .ports || !isFolded else {
+        isHalfClosed = key.flags & UInt8(PT_CENSUS_IN_FIN_WAIT2.rawValue) != 0
+        guard key.flags & ~CensusRow.flags == 0, kind == .ports || !isFolded, isTimeWait || !isHalfClosed else {
             throw .flags(key.flags)
         }
         owner = HolderOwner(
@@ -71,6 +74,9 @@ struct CensusRow {
         }
     }
 
+    /// Those that counts have.
+    private static let flags = UInt8(
+        PT_CENSUS_IS_TIME_WAIT.rawValue | PT_CENSUS_FOLDED.rawValue | PT_CENSUS_IN_FIN_WAIT2.rawValue)
     /// More sockets than any machine has; sums of such rows do not overflow.
     private static let mostSockets: UInt64 = 1 << 32
 

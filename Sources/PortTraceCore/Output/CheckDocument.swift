@@ -42,8 +42,13 @@ struct CheckDocument {
             occupancy.resource, used: finding.isMeasured ? occupancy.used : nil, limit: occupancy.limit,
             destination: destinations.entry(for: destination?.address, destination?.port ?? 0, at: nil).json)
         output.append(",\"culprits\":")
-        let held = finding.areCulpritsRacing ? finding.failures : finding.isMeasured ? occupancy.used : 0
-        output.append(holders: finding.culprits, of: held, most: CheckDocument.mostHolders, owners: &owners)
+        let whole =
+            switch finding.blame {
+            case .holders: finding.isMeasured ? occupancy.used : 0
+            case .senders: finding.failures
+            case .nobody: 0 as UInt64
+            }
+        output.append(holders: finding.culprits, of: whole, most: CheckDocument.mostHolders, owners: &owners)
         output.append(",\"victims\":")
         output.append(
             holders: finding.victims, of: finding.failures, most: CheckDocument.mostHolders, owners: &owners)

@@ -1,12 +1,13 @@
-/// Writes a verdict for a person: the verdict first, then the culprit, then what to do; a finding fits into 80 by 24.
+/// Writes a verdict for a person: the verdict first, then the culprit, then what to do; a finding fits into 80 by 24, several
+/// into 80 by 40: the worst in full, of the others what is short, by whom, and what ends it.
 struct CheckText {
     /// An owner's name, safe to print.
     let name: (HolderOwner) -> String
 
     private static let width = 80
-    private static let mostFindings = 5
-    /// Lines.
+    /// Lines for one finding, and for several.
     private static let screen = 24
+    private static let longScreen = 40
 
     /// How much of what there is to say is said.
     private struct Share {
@@ -15,6 +16,9 @@ struct CheckText {
         var fixesLater = 2
         var remarks = 5
         var unseen = 5
+        /// Findings beside the worst, and whether their first fix is said.
+        var others = 4
+        var fixesOthers = true
 
         /// The same with less of what matters least; nil: this is the least.
         var less: Share? {
@@ -29,12 +33,16 @@ struct CheckText {
                 less.fixesLater -= 1
             } else if sentences > 3 {
                 less.sentences -= 1
+            } else if fixesOthers {
+                less.fixesOthers = false
             } else if fixesNow > 1 {
                 less.fixesNow -= 1
             } else if sentences > 2 {
                 less.sentences -= 1
             } else if unseen > 0 {
                 less.unseen = 0
+            } else if others > 1 {
+                less.others -= 1
             } else if fixesLater > 0 {
                 less.fixesLater -= 1
             } else {
@@ -52,6 +60,13 @@ struct CheckText {
         var unseen = 0
         var notes = 0
 
+        /// Adds what is not said of a finding of which so much is said.
+        mutating func add(_ finding: Finding, sentences: Int, now: Int, later: Int) {
+            let laterFixes = finding.fixes.count { $0.when == .later }
+            self.sentences += max(finding.evidence.count - sentences, 0)
+            fixes += max(laterFixes - later, 0) + max(finding.fixes.count - laterFixes - now, 0)
+        }
+
         /// Nil where nothing is left out. The document has it all but the notes.
         var words: String? {
             func words(_ count: Int, _ one: String, _ many: String) -> String? {
@@ -67,17 +82,23 @@ struct CheckText {
         }
     }
 
-    /// Adds the verdict. One finding, with what is beside it, gets one screen.
+    /// Adds the verdict: one screen.
     func append(_ diagnosis: NodeDiagnosis, to output: inout OutputBuffer) {
         var share = Share()
+        if diagnosis.findings.count < 2 { (share.others, share.fixesOthers) = (0, false) }
+        let screen = diagnosis.findings.count < 2 ? CheckText.screen : CheckText.longScreen
         var text = bytes(of: diagnosis, share)
-        while diagnosis.findings.count == 1, text.count(where: { $0 == UInt8(ascii: "\n") }) > CheckText.screen,
-            let less = share.less
-        {
+        while CheckText.rows(of: text) > screen, let less = share.less {
             share = less
             text = bytes(of: diagnosis, share)
         }
         output.append(text)
+    }
+
+    /// On a terminal, which breaks what is longer than its width.
+    private static func rows(of text: [UInt8]) -> Int {
+        let lines = String(decoding: text, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.dropLast().reduce(0) { $0 + max(($1.unicodeScalars.count + width - 1) / width, 1) }
     }
 
     private func bytes(of diagnosis: NodeDiagnosis, _ share: Share) -> [UInt8] {
@@ -89,34 +110,30 @@ struct CheckText {
     private func append(_ diagnosis: NodeDiagnosis, _ share: Share, to output: inout OutputBuffer) {
         for line in diagnosis.headline { writeWhole(line, indent: "", to: &output) }
         var rest = Rest()
-        for (index, finding) in diagnosis.findings.prefix(CheckText.mostFindings).enumerated() {
-            if index > 0 {
-                output.append(byte: UInt8(ascii: "\n"))
-                write("\(finding.severity.rawValue): \(finding.summary)", indent: "", to: &output)
-            }
-            append(finding, share, to: &output)
-            let later = finding.fixes.count { $0.when == .later }
-            rest.sentences += max(finding.evidence.count - share.sentences, 0)
-            rest.fixes += max(later - share.fixesLater, 0) + max(finding.fixes.count - later - share.fixesNow, 0)
+        if let worst = diagnosis.findings.first {
+            append(worst, share, to: &output)
+            rest.add(worst, sentences: share.sentences, now: share.fixesNow, later: share.fixesLater)
+        }
+        for finding in diagnosis.findings.dropFirst().prefix(share.others) {
+            output.append(byte: UInt8(ascii: "\n"))
+            write("\(finding.severity.rawValue): \(finding.summary)", indent: "", to: &output)
+            appendCulprit(of: finding, to: &output)
+            let fixes = share.fixesOthers ? 1 : 0
+            append(finding.fixes, .now, most: fixes, isBrief: true, to: &output)
+            rest.add(finding, sentences: 0, now: fixes, later: 0)
         }
         for sentence in diagnosis.remarks.prefix(share.remarks) { write(sentence, indent: "note: ", to: &output) }
         for sentence in diagnosis.notVisible.prefix(share.unseen) {
             write(sentence, indent: "not visible: ", to: &output)
         }
-        rest.findings = max(diagnosis.findings.count - CheckText.mostFindings, 0)
+        rest.findings = max(diagnosis.findings.count - 1 - share.others, 0)
         rest.notes = max(diagnosis.remarks.count - share.remarks, 0)
         rest.unseen = max(diagnosis.notVisible.count - share.unseen, 0)
         if let words = rest.words { write(words, indent: "left out: ", to: &output) }
     }
 
     private func append(_ finding: Finding, _ share: Share, to output: inout OutputBuffer) {
-        let isRacing = finding.areCulpritsRacing
-        let (verb, whole) = isRacing ? ("sent", finding.failures) : ("holds", finding.occupancy.used)
-        if let line = CheckText.largest(finding.culprits, "culprit: ", verb, of: whole, name) {
-            write(line, indent: "", to: &output)
-        } else if finding.isMeasured, finding.occupancy.used > 0 {
-            write(CheckText.nobody(finding.occupancy), indent: "", to: &output)
-        }
+        appendCulprit(of: finding, to: &output)
         if let line = CheckText.largest(finding.victims, "refused: ", "failed", of: finding.failures, name) {
             write(line, indent: "", to: &output)
         }
@@ -127,11 +144,22 @@ struct CheckText {
         append(finding.fixes, .later, most: share.fixesLater, to: &output)
     }
 
-    private func append(_ fixes: [Fix], _ time: Fix.Time, most: Int, to output: inout OutputBuffer) {
+    private func appendCulprit(of finding: Finding, to output: inout OutputBuffer) {
+        let (verb, whole) =
+            finding.blame == .senders ? ("sent", finding.failures) : ("holds", finding.occupancy.used)
+        let largest = CheckText.largest(finding.culprits, "culprit: ", verb, of: whole, name)
+        if let line = largest ?? CheckText.nobody(finding) { write(line, indent: "", to: &output) }
+    }
+
+    /// - Parameter isBrief: whether risk and persistence are left out.
+    private func append(
+        _ fixes: [Fix], _ time: Fix.Time, most: Int, isBrief: Bool = false, to output: inout OutputBuffer
+    ) {
         for fix in fixes.lazy.filter({ $0.when == time }).prefix(most) {
             write(fix.why, indent: time == .now ? "now: " : "later: ", to: &output)
             guard time == .now else { continue }
             if let command = fix.command { writeWhole(command, indent: "    ", to: &output) }
+            if isBrief { continue }
             write(fix.risk, indent: "  risk: ", to: &output)
             if let persist = fix.persist { write(persist, indent: "  keep: ", to: &output) }
         }
@@ -149,8 +177,10 @@ struct CheckText {
         return parts.isEmpty ? nil : title + parts.joined(separator: "; ")
     }
 
-    private static func nobody(_ occupancy: Occupancy) -> String {
-        let old = (occupancy.timeWait ?? 0) > 0
+    private static func nobody(_ finding: Finding) -> String? {
+        if finding.blame == .nobody { return "culprit: not known" }
+        guard finding.isMeasured, finding.occupancy.used > 0 else { return nil }
+        let old = (finding.occupancy.timeWait ?? 0) > 0
         return "culprit: not known" + (old ? ": TIME_WAIT sockets of before this run have no owner" : "")
     }
 

@@ -32,7 +32,7 @@ public final class EventStream {
     var lines: NDJSONLines
     var text: TextOutput
     var raised = RaisedPressure()
-    private var tallied = FailureTallies()
+    private var tallied: FailureTallies
 
     /// A stream without events.
     ///
@@ -48,6 +48,7 @@ public final class EventStream {
         names = NameCaches(
             sources, addresses: addresses, filter: configuration.filter, forTerminal: configuration.format == .text)
         clashes = HeldClashes(reader: sources.clashes)
+        tallied = FailureTallies(census: sources.census)
         lines = NDJSONLines(node: configuration.node)
         text = TextOutput(each: configuration.each, colour: configuration.colour)
     }

@@ -29,6 +29,8 @@ struct StagedNode {
         facts.conntrackBuckets = 262_144
         facts.memory = 16 << 30
         facts.hostReservesPorts = false
+        let path = "/kubepods.slice/kubepods-pod00000000_0000_0000_0000_000000000007.slice"
+        facts.keepers = [StagedNode.pod.inode: CgroupOwner(path: Array(path.utf8))]
         facts.processes = [StagedNode.host.inode: 1, StagedNode.pod.inode: 4711]
         sample = NodeSample(duration: 5 * StagedNode.second, facts: facts)
         var host = NamespaceCensus(
@@ -125,6 +127,31 @@ extension StagedNode {
         $0.fail(.connectExhausted, .portRange, ports, 27)
     }
 
+    /// Sockets that may use ten ports of their own.
+    static let ownRange = StagedNode().with {
+        $0.use(ports, 30, of: 28_232, timeWait: 30)
+        $0.fail(.connectExhausted, .portRange, ports, 3, portRange: PortRange(low: 40_000, high: 40_009))
+    }
+
+    /// Ports that only the look at the failure has met.
+    static let burst = portsExhausted.with {
+        $0.sample.failures[0].occupancy = $0.sample.ports!.occupancies.removeLast()
+        $0.sample.portsBefore!.occupancies.removeLast()
+    }
+
+    /// The host's table, of which the size alone is known.
+    static func unreadTable(_ entries: UInt64) -> StagedNode {
+        StagedNode().with {
+            $0.sample.tables = []
+            $0.sample.tablesBefore = []
+            $0.sample.facts.conntrackMax = 100_000
+            $0.sample.unreadTables = [UsedTable(namespace: host, isHost: true, entries: entries)]
+            $0.sample.notVisible = [
+                NotVisible(.conntrack, "the conntrack table of netns \(host.inode)", why: "no netlink")
+            ]
+        }
+    }
+
     static let bindExhausted = StagedNode().with {
         $0.setPod { $0.portRange = PortRange(low: 32_768, high: 33_001) }
         $0.use(bindPorts, 234, of: 234)
@@ -134,6 +161,7 @@ extension StagedNode {
     static let tupleTaken = StagedNode().with {
         $0.use(ports, 3, of: 28_232, timeWait: 1)
         $0.fail(.connectConflict, .tupleTaken, ports, 4)
+        $0.sample.failures[0].sourcePort = 30_001
     }
 
     static let tableFilling = StagedNode().with { $0.fillTable([3: 85_000], of: 100_000) }
@@ -167,6 +195,14 @@ extension StagedNode {
     static let dnsRace = StagedNode().with {
         $0.sample.tables[0].translated = 900
         $0.fail(.conntrackInsertFailed, .race, table, 40, dns: 38)
+        $0.sample.failures[0].untranslated = 40
+    }
+
+    /// Pods that ask from one port in the same moment, behind one NAT address.
+    static let natRace = dnsRace.with {
+        $0.sample.failures[0].untranslated = 0
+        $0.sample.failures[0].translated = 40
+        $0.sample.failures[0].mapping = Resource(.snat, in: host, proto: 17, source: nat, destination: nameServer)
     }
 
     static let chainTooLong = StagedNode().with {
@@ -189,6 +225,6 @@ extension StagedNode {
     static let inTrouble: [(name: String, node: StagedNode)] = [
         ("ports", portsExhausted), ("bind", bindExhausted), ("tuple", tupleTaken), ("filling", tableFilling),
         ("full", tableFull), ("evicting", evicting), ("SNAT", snatSpent), ("TIME_WAIT", timeWaitOverflow),
-        ("DNS", dnsRace), ("chains", chainTooLong), ("several", several),
+        ("DNS", dnsRace), ("NAT race", natRace), ("chains", chainTooLong), ("several", several),
     ]
 }

@@ -16,8 +16,10 @@ TABLE_SIZE = (
     rf"sysctl (?:-q )?-w(?: net\.(?:netfilter\.)?nf_conntrack_(?:max|buckets)={VALUE})+"
     r"|echo \d+ ?> ?/sys/module/nf_conntrack/parameters/hashsize"
 )
+END = rf"\[?{ADDRESS}\]?:\d+"
+SOCKETS = rf"ss (?:-K -tan src {END} dst {END}|-H[tu]anp(?: dst {END})?)"
 ENTER = r"nsenter (?:-t|--target) (?P<pid>\d+) (?:-n|--net) "
-PART = re.compile(rf"(?:{ENTER})?(?P<rest>{TABLE_SIZE}|{OWN_SETTING}|{DELETION}|{NAT_RULE})")
+PART = re.compile(rf"(?:{ENTER})?(?P<rest>{TABLE_SIZE}|{OWN_SETTING}|{DELETION}|{NAT_RULE}|{SOCKETS})")
 RANGE = re.compile(r"ip_local_port_range=[\"']?(\d+)[ \t]+(\d+)")
 
 

@@ -7,7 +7,7 @@ import re
 from .commands import is_sound, port_ranges
 from .shape import EXIT, breaches
 
-SCREEN = 24  # lines
+SCREEN, LONG_SCREEN = 24, 40  # lines for one finding, and for several
 NEVER = ("tcp_tw_recycle", "tcp_fin_timeout")
 WORDS_OF_STATUS = {"healthy": "healthy", "warning": "warning", "failing": "failing", "unknown": "not checked"}
 
@@ -26,6 +26,7 @@ class Expected:
     limit: object = None
     culprit: object = None  # a worker
     count: object = None  # the culprit's
+    nobody: bool = False  # no culprit may be named
     by_pod: bool = False  # the culprit's pod is enough
     proc: bool = False  # the culprit's process must be named: it has the sockets open
     victims: dict = dataclasses.field(default_factory=dict)  # worker → failures that it counted
@@ -184,6 +185,8 @@ class Judge:
             self.problem(f"{name}: no command for now: {now}")
 
     def culprits(self, finding, wanted):
+        if wanted.nobody and finding.get("culprits"):
+            self.problem(f"{wanted.problem}: nobody is known to be the culprit, but {finding['culprits']}")
         if wanted.culprit is None:
             return
         if not finding.get("culprits"):
@@ -251,7 +254,7 @@ class Judge:
         if culprits and not any(word in line for line in lines[:3] for word in words_of(culprits[0])):
             self.problem(f"the culprit {words_of(culprits[0])} is not in the first three lines: {lines[:3]}")
         # The text may have a finding of somebody else's on this machine, after an empty line.
-        if len(findings) == 1 and "" not in lines and len(lines) > SCREEN:
+        if len(lines) > (SCREEN if len(findings) == 1 and "" not in lines else LONG_SCREEN):
             self.problem(f"{len(lines)} lines are more than a screen")
 
     def result(self):

@@ -82,13 +82,13 @@ class Lab(track.Lab):
         self.workers.append(worker)
         return worker
 
-    def far(self, *ports, closes=False, v6=False):
+    def far(self, *ports, v6=False, **options):
         """A server on all addresses of the outside."""
         net = self.nets["outside"]
         if not any(worker.place == "outside" for worker in self.workers):
             net.ip(f"route add local {OUTSIDE4} dev lo\nroute add local {OUTSIDE6} dev lo\n")
         server = self.worker(f"server-{ports[0]}", "outside")
-        server.all("ok", "listen", "::" if v6 else "0.0.0.0", list(ports), closes=closes)
+        server.all("ok", "listen", "::" if v6 else "0.0.0.0", list(ports), **options)
         return server
 
     def range(self, place, low, high, reserved=""):

@@ -167,6 +167,11 @@ class Findings(unittest.TestCase):
             with self.subTest(path=path, value=value):
                 self.assertTrue(problems(document(changed(path, value))))
 
+    def test_a_culprit_where_nobody_is_known_is_told(self):
+        self.assertTrue(problems(document(finding()), culprit=None, nobody=True))
+        nobody = changed(("culprits",), [])
+        self.assertEqual(problems(document(nobody), culprit=None, nobody=True), [])
+
     def test_few_overflows_may_have_no_owner(self):
         def overflow(owned, unknown):
             one = changed(("resource", "kind"), "time_wait") | {"problem": "time_wait_overflow"}
@@ -237,7 +242,8 @@ class Statuses(unittest.TestCase):
 class Text(unittest.TestCase):
     def test_text_without_verdict_or_culprit_is_told(self):
         good = document(finding())
-        for text in ("\n", "FAILING: ports\n\n\nst-hog\n", "st-hog: all is well\n", "FAILING st-hog\n" + "line\n" * 30):
+        for text in ("\n", "FAILING: ports\n\n\nst-hog\n", "st-hog: all is well\n", "FAILING st-hog\n" + "line\n" * 30,
+                     "FAILING st-hog\n\n" + "line\n" * 40):
             with self.subTest(text=text):
                 self.assertTrue(problems(verdict(copy.deepcopy(good), text=text)))
 
@@ -254,6 +260,8 @@ class Commands(unittest.TestCase):
             "nft 'add table ip porttrace; add chain ip porttrace wider { type nat hook postrouting priority 90 ; };"
             " add rule ip porttrace wider ip daddr 198.51.100.9 udp dport 53 snat to 203.0.113.2:1024-65535"
             " fully-random'",
+            "nsenter -t 7 -n ss -K -tan src 10.88.1.2:30001 dst [2001:db8::9]:443",
+            "ss -Htanp dst 198.51.100.10:443",
         ):
             with self.subTest(command=command):
                 self.assertTrue(is_sound(command))
@@ -263,7 +271,7 @@ class Commands(unittest.TestCase):
             "", "reboot", "sysctl -w net.ipv4.tcp_tw_reuse=1; reboot", "sysctl -w net.ipv4.x=`reboot`",
             'sysctl -w net.ipv4.ip_local_port_range="1 $(reboot)"', "conntrack -D -s 10.88.3.2 | sh",
             "nft 'flush ruleset'", "sysctl -w kernel.panic=1", "nsenter -t 41 -m -n sysctl -w net.ipv4.tcp_tw_reuse=1",
-            "conntrack -D", "conntrack -F", "sysctl -w net.ipv4.tcp_tw_reuse=1\nreboot",
+            "conntrack -D", "conntrack -F", "ss -K -tan", "ss -K -tan dst 198.51.100.10:443", "sysctl -w net.ipv4.tcp_tw_reuse=1\nreboot",
         ):  # fmt: skip
             with self.subTest(command=command):
                 self.assertFalse(is_sound(command))

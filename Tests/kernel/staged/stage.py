@@ -10,12 +10,12 @@ FAR, PORT = "198.51.100.10", 443
 AFTERWARDS = 20  # attempts that must succeed after a fix
 
 
-def narrow_pod(lab, *pods, reserved=""):
+def narrow_pod(lab, *pods, reserved="", **server):
     """Pods with a hundred ports, and a server outside; no conntrack."""
     lab.build(*pods)
     for pod in pods:
         lab.range(pod, LOW, HIGH, reserved)
-    lab.far(PORT)
+    lab.far(PORT, **server)
 
 
 def towards(net, to=FAR, port=PORT):

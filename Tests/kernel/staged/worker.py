@@ -20,7 +20,7 @@ import time
 
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # linux/prctl.h
 CLONE_NEWNET = 0x40000000
-IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
+IP_BIND_ADDRESS_NO_PORT, IP_LOCAL_PORT_RANGE = 24, 51  # linux/in.h
 ABORT = struct.pack("ii", 1, 0)  # struct linger: close() resets
 libc = ctypes.CDLL(None, use_errno=True)
 held = []
@@ -52,10 +52,10 @@ def told():
 
 
 class Server:
-    """Accepts on many ports at once, and closes each connection at once or after its peer."""
+    """Accepts on many ports at once, and closes each connection at once, after its peer, or never."""
 
-    def __init__(self, closes):
-        self.closes = closes
+    def __init__(self, closes, deaf):
+        self.closes, self.deaf = closes, deaf
         self.selector = selectors.DefaultSelector()
 
     def serve(self):
@@ -67,6 +67,8 @@ class Server:
         connection, _ = listener.accept()
         if self.closes:
             connection.close()
+        elif self.deaf:
+            held.append(connection)
         else:
             connection.setblocking(False)
             self.selector.register(connection, selectors.EVENT_READ, self.read)
@@ -81,9 +83,9 @@ class Server:
         connection.close()
 
 
-def listen(address, port, closes=False, group=False):
+def listen(address, port, closes=False, group=False, deaf=False):
     """Listens on each port; with `group` the ports may be shared by SO_REUSEPORT."""
-    server, counts = Server(closes), collections.Counter()
+    server, counts = Server(closes, deaf), collections.Counter()
     for number in listed(port):
         listener = open_socket(address)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -107,8 +109,10 @@ def keep_or_close(one, keep, abort):
         one.close()
 
 
-def attempt(to, port, keep, abort, wait, source, late, nonblocking):
+def attempt(to, port, keep, abort, wait, source, late, nonblocking, own):
     one = open_socket(to)
+    if own:
+        one.setsockopt(socket.SOL_IP, IP_LOCAL_PORT_RANGE, own[1] << 16 | own[0])
     if late:
         one.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     if source:
@@ -123,15 +127,17 @@ def attempt(to, port, keep, abort, wait, source, late, nonblocking):
 
 def connect(
     to, port, count=1, keep=True, abort=False, wait=5.0, pause=0, source=None, late=False, nonblocking=False,
-    until_told=False,
+    until_told=False, own=None,
 ):  # fmt: skip
-    """Connects to each of the destinations in turn; `until_told`: as long as no further task comes."""
+    """Connects to each of the destinations in turn; `until_told`: as long as no further task comes; `own`: within ports of the
+    socket's own.
+    """
     counts = collections.Counter()
     pairs = [(address, number) for address in listed(to) for number in listed(port)]
     number = 0
     while not told() if until_told else number < count:
         address, target = pairs[number % len(pairs)]
-        counts[attempt(address, target, keep, abort, wait, source, late, nonblocking)] += 1
+        counts[attempt(address, target, keep, abort, wait, source, late, nonblocking, own)] += 1
         number += 1
         time.sleep(pause)
     return counts

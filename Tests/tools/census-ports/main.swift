@@ -70,7 +70,7 @@ do {
         let (begun, cpu) = (nanoseconds(CLOCK_MONOTONIC), nanoseconds(CLOCK_PROCESS_CPUTIME_ID))
         let census = try ports.take(processes: CommandLine.arguments.dropFirst().first == "processes")
         let taken = nanoseconds(CLOCK_MONOTONIC) - begun
-        let gaps = census.notVisible.map { "\"\($0)\"" }.joined(separator: ",")
+        let gaps = census.notVisible.map { "\"\($0.words)\"" }.joined(separator: ",")
         print(
             """
             {"ns":\(taken),"cpu_ns":\(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu),"not_visible":[\(gaps)],\

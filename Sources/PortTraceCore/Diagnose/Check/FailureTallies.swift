@@ -9,7 +9,7 @@ struct FailureTallies {
     private static let mostVictims = 32_768
     /// Nanoseconds for which a resource must have been quiet to make room for another, or between two times that victims do.
     private static let quiet: UInt64 = 60_000_000_000
-    /// Nanoseconds between two looks for room.
+    /// Nanoseconds between two looks for room, and between two at a resource.
     private static let pause: UInt64 = 1_000_000_000
     /// Victims that a tally names.
     private static let namedVictims = 16
@@ -34,16 +34,63 @@ struct FailureTallies {
         var victims: [HolderOwner: UInt64] = [:]
         /// Of the last failure: CLOCK_MONOTONIC, nanoseconds.
         var time: UInt64 = 0
+        /// When to look again who has the ports: CLOCK_MONOTONIC, nanoseconds.
+        private var nextLook: UInt64 = 0
+        /// For `tally.mapping`, less those against it.
+        private var votes: UInt64 = 0
+        /// Whether not all failures had the same ports in force.
+        private var hasRanges = false
+
+        init(_ tally: FailureTally) {
+            self.tally = tally
+        }
+
+        /// Looks who has the ports, unless all were in use at a look before.
+        mutating func look(at time: UInt64, _ census: any CensusSource) {
+            guard tally.resource.kind == .ports || tally.resource.kind == .bindPorts, tally.cause == .portRange,
+                time >= nextLook, tally.occupancy.map({ $0.used < $0.limit ?? .max }) ?? true
+            else { return }
+            nextLook = time &+ FailureTallies.pause
+            guard let seen = census.occupancy(of: tally.resource), seen.used > tally.occupancy?.used ?? 0 else {
+                return
+            }
+            tally.occupancy = seen
+        }
 
         mutating func add(_ failure: Failure, count: UInt64, at time: UInt64, victim: HolderOwner) {
             tally.count += count
             self.time = max(self.time, time)
             if failure.proto == TransportProtocol.udp, failure.destinationPort == 53 { tally.dns += count }
-            if let range = failure.portRange { tally.portRange = range }
+            if failure.cause == .race, failure.destination != nil { note(race: failure, count) }
+            note(failure.portRange)
+            if failure.type == .connectConflict, failure.sourcePort != 0 { tally.sourcePort = failure.sourcePort }
             if failure.limit != 0 { tally.limit = failure.limit }
             victims[victim, default: 0] += count
             if tally.recent.count == FailureTallies.recentFailures { tally.recent.removeFirst() }
             tally.recent.append(RecentFailure(time: time, victim: victim, count: count))
+        }
+
+        /// Finds the majority of the translated by the votes of Boyer and Moore.
+        private mutating func note(race failure: Failure, _ count: UInt64) {
+            guard failure.nat != nil else {
+                tally.untranslated += count
+                return
+            }
+            tally.translated += count
+            let mapping = Resource(mappingOf: failure)
+            if tally.mapping == mapping {
+                votes += count
+            } else if votes >= count {
+                votes -= count
+            } else {
+                (tally.mapping, votes) = (mapping, count - votes)
+            }
+        }
+
+        private mutating func note(_ range: PortRange?) {
+            guard let range else { return }
+            hasRanges = hasRanges || (tally.portRange.map { $0 != range } ?? false)
+            tally.portRange = hasRanges ? nil : range
         }
 
         /// Takes the counts of a resource that is forgotten.
@@ -51,6 +98,8 @@ struct FailureTallies {
             tally.count += row.tally.count
             tally.past += row.tally.count
             tally.dns += row.tally.dns
+            tally.translated += row.tally.translated
+            tally.untranslated += row.tally.untranslated
         }
 
         var knownVictims: Int { victims.count - (victims[.unknown] == nil ? 0 : 1) }
@@ -65,11 +114,17 @@ struct FailureTallies {
         }
     }
 
+    /// Who is asked who has what failed; nil: nobody.
+    private let census: (any CensusSource)?
     private var rows: [Key: Row] = [:]
     private var victimCount = 0
     /// Before that nothing can make room: CLOCK_MONOTONIC, nanoseconds.
     private var nextRoom: UInt64 = 0
     private var nextVictims: UInt64 = 0
+
+    init(census: (any CensusSource)? = nil) {
+        self.census = census
+    }
 
     /// - Parameter time: of the last of them, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
     mutating func add(_ failure: Failure, count: UInt64, at time: UInt64) {
@@ -82,8 +137,9 @@ struct FailureTallies {
         if victim != .unknown, rows[key]?.victims[victim] == nil {
             if victimCount < Self.mostVictims { victimCount += 1 } else { victim = .unknown }
         }
-        rows[key, default: Row(tally: FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))]
+        rows[key, default: Row(FailureTally(type: key.type, cause: key.cause, resource: key.resource, count: 0))]
             .add(failure, count: count, at: time, victim: victim)
+        if let census { rows[key]?.look(at: time, census) }
     }
 
     /// Forgets the resources that have been quiet for long, the quietest first, an eighth of all at most.
@@ -96,7 +152,7 @@ struct FailureTallies {
             rows[key] = nil
             victimCount -= row.knownVictims
             let tally = FailureTally(type: key.type, cause: key.cause, resource: key.general.resource, count: 0)
-            rows[key.general, default: Row(tally: tally)].take(row)
+            rows[key.general, default: Row(tally)].take(row)
         }
         nextRoom = time &+ Self.pause
     }
@@ -134,14 +190,22 @@ extension Resource {
         case .bindExhausted:
             self.init(.bindPorts, in: namespace, proto: failure.proto)
         case .snatExhausted:
-            self.init(
-                .snat, in: namespace, proto: failure.proto, source: failure.nat?.address,
-                destination: failure.backend ?? destination)
+            self.init(mappingOf: failure)
         case .timeWaitOverflow:
             self.init(.timeWait, in: namespace, proto: failure.proto)
         case .conntrackTableFull, .conntrackEvicted, .conntrackInsertFailed, .tcpState, .pressure, .lost, .summary:
             self.init(.conntrack, in: namespace)
         }
+    }
+}
+
+extension Resource {
+    /// The NAT address of a packet's flow towards its destination.
+    init(mappingOf failure: Failure) {
+        let destination = failure.destination.map { Endpoint(address: $0, port: failure.destinationPort) }
+        self.init(
+            .snat, in: NamespaceIdentity(inode: failure.netnsID, mix: 0), proto: failure.proto,
+            source: failure.nat?.address, destination: failure.backend ?? destination)
     }
 }
 

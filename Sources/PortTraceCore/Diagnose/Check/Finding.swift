@@ -23,10 +23,19 @@ public struct Finding: Sendable {
     public var failures: UInt64 = 0
     /// In one line: what is short, and by how much.
     public var summary = ""
-    /// Who holds the most, largest first. Of packets that raced: who sent them.
+    /// What the culprits are, and what their counts are of.
+    public enum Blame: Sendable {
+        /// Who holds what is used.
+        case holders
+        /// Who has sent the packets that raced: of the failures, as they hold nothing.
+        case senders
+        /// Who it is cannot be known.
+        case nobody
+    }
+
+    /// Largest first.
     public var culprits: [Holder]
-    /// Whether the culprits' counts are of the failures, not of what is used: those who raced hold nothing.
-    public var areCulpritsRacing = false
+    public var blame = Blame.holders
     /// Who was refused, largest first.
     public var victims: [Holder]
     /// Sentences with numbers. They hold no text that comes from a pod but through the naming that was given.

@@ -21,10 +21,8 @@ public struct NodeDiagnosis: Sendable {
         findings = troubles.prefix(NodeDiagnosis.mostFindings).map { view.finding(of: $0) }
 
         // What a verdict rests on first.
-        var notVisible =
-            (sample.notVisible.filter { $0.part != .other } + sample.notVisible.filter { $0.part == .other })
-            .map { "\($0.what) (\($0.why))" }
-        for words in sample.ports?.notVisible ?? [] where !notVisible.contains(words) { notVisible.append(words) }
+        let unseen = view.notVisible
+        var notVisible = (unseen.filter { $0.part != .other } + unseen.filter { $0.part == .other }).map(\.words)
         if troubles.count > findings.count {
             notVisible.append(
                 "\(CheckWords.number(UInt64(troubles.count - findings.count))) more findings (the "
@@ -57,16 +55,22 @@ extension NodeView {
         var finding = Finding(trouble.problem, trouble.isFailing ? .failing : .warning, trouble.occupancy)
         finding.isMeasured = trouble.isMeasured
         finding.failures = trouble.count
-        finding.culprits = trouble.occupancy.holders
+        switch trouble.problem {
+        // Who has that very connection is not known: it is none of those that hold ports that connect() has chosen.
+        case .tupleConflict: finding.blame = .nobody
         // Both packets of a race are of those that were refused.
-        if trouble.problem == .conntrackInsertFailed, trouble.chains * 2 <= trouble.count {
-            finding.areCulpritsRacing = true
+        case .conntrackInsertFailed where trouble.races * 2 > trouble.count:
+            finding.blame = .senders
             finding.culprits = trouble.victims
+        // Nor who deletes entries, or takes the memory.
+        case .conntrackInsertFailed where trouble.chains * 2 <= trouble.count: finding.blame = .nobody
+        default: finding.culprits = trouble.occupancy.holders
         }
         finding.victims = trouble.victims
         finding.summary = summary(of: trouble)
         finding.evidence = evidence(of: trouble)
-        finding.fixes = fixes(for: trouble)
+        let fixes = fixes(for: trouble)
+        finding.fixes = fixes.filter { $0.when == .now } + fixes.filter { $0.when == .later }
         return finding
     }
 
@@ -90,15 +94,15 @@ extension NodeView {
                 : "\(source) has no \(proto)port "
                     + "left for bind()\(use)"
         case .tupleConflict:
-            return "a bound port of \(source) is in use already towards \(destination), not "
-                + "exhaustion"
+            let port = trouble.sourcePort == 0 ? "a bound port" : "the bound port \(trouble.sourcePort)"
+            return "\(port) of \(source) is in use already towards \(destination), not exhaustion"
         case .snatExhaustion:
             return isNear
                 ? "NAT address \(source) is running out of ports towards \(destination)\(use)"
                 : "NAT address \(source) has no port left towards \(destination)\(use)"
         case .conntrackFull:
             let table =
-                isHostTable(trouble)
+                isHost(resource)
                 ? "the conntrack table"
                 : "the conntrack table of netns "
                     + "\(resource.namespace.inode)"
@@ -106,11 +110,11 @@ extension NodeView {
                 isNear ? "is filling" : trouble.evictions == trouble.count ? "lives by evicting flows" : "is full"
             return "\(table) \(state)\(use)\(staleWords(trouble))"
         case .conntrackInsertFailed:
-            if isDNSRace(trouble) { return "DNS races: questions to a name server are dropped by conntrack" }
+            let clash = trouble.areOfPorts ? "two flows chose one NAT port, and " : ""
+            if isDNSRace(trouble) { return "DNS races: \(clash)questions to a name server are dropped by conntrack" }
             return trouble.chains * 2 > trouble.count
                 ? "conntrack's hash chains are too long: packets are dropped"
-                : "conntrack cannot insert entries: "
-                    + "packets are dropped"
+                : "conntrack cannot insert entries: \(clash)packets are dropped"
         case .timeWaitOverflow:
             return isNear
                 ? "netns \(resource.namespace.inode) is running out of TIME_WAIT sockets\(use)"
@@ -126,8 +130,6 @@ extension NodeView {
         return ", by stale entries of \(Words.address(address)), which is nobody's"
     }
 
-    private func isHostTable(_ trouble: Trouble) -> Bool { table(trouble.resource)?.isHost ?? true }
-
     /// ` (234 of 234 used)`.
     private func use(of trouble: Trouble) -> String {
         guard trouble.isMeasured else { return "" }
@@ -140,17 +142,23 @@ extension NodeView {
 
     /// Nothing uses conntrack here, and that was seen; or another data path does its work.
     var isConntrackUnused: Bool {
-        guard sample.tables.isEmpty, sample.tablesBefore.isEmpty else { return false }
+        guard sample.tables.isEmpty, sample.tablesBefore.isEmpty, sample.unreadTables.isEmpty else { return false }
         // That no table has entries is known only where all could be seen, or conntrack is not there.
         let areTablesSeen =
             sample.facts.conntrackMax == nil || !sample.notVisible.contains { $0.part == .conntrack }
         return sample.isConntrackIdle || (sample.facts.otherDataPath != nil && !sample.isNarrowed && areTablesSeen)
     }
 
+    /// What neither the sample nor its later look at the ports could see.
+    fileprivate var notVisible: [NotVisible] {
+        let all = sample.notVisible
+        return all + (sample.ports?.notVisible ?? []).filter { !all.contains($0) }
+    }
+
     /// What of the two limits was not read, with the reason; nil: both were.
     fileprivate var unread: String? {
-        var missing = sample.notVisible.filter { $0.part == .ports || ($0.part == .conntrack && !isConntrackUnused) }
-            .map { "\($0.what) (\($0.why))" }
+        var missing = notVisible.filter { $0.part == .ports || ($0.part == .conntrack && !isConntrackUnused) }
+            .map(\.words)
         if sample.ports == nil, !sample.notVisible.contains(where: { $0.part == .ports }) {
             missing.append("ports (the census of sockets did not end)")
         }
@@ -201,19 +209,25 @@ extension NodeView {
         "\(limit.device): \(limit.counter) +\(Words.number(limit.moved))"
     }
 
-    /// Counters that have moved and stand still now.
+    /// Counters that have moved, for no finding's reason.
     fileprivate func remarks(_ findings: [Finding]) -> [String] {
         var remarks: [String] = []
         for counters in sample.counters.prefix(1_000) {
             guard !findings.contains(where: { $0.occupancy.resource.namespace.inode == counters.netnsID }) else {
                 continue
             }
+            let (total, moved) = (counters.total, counters.moved)
             let past = [
-                ("drop", counters.total.drop), ("insert_failed", counters.total.insertFailed),
-                ("early_drop", counters.total.earlyDrop), ("TCPTimeWaitOverflow", counters.total.timeWaitOverflow),
+                ("drop", total.drop), ("insert_failed", total.insertFailed), ("early_drop", total.earlyDrop),
+                ("TCPTimeWaitOverflow", total.timeWaitOverflow),
             ].filter { $0.1 > 0 }.map { "\($0.0) \(Words.number($0.1))" }
             guard !past.isEmpty else { continue }
-            remarks.append("netns \(counters.netnsID): since it was made \(past.joined(separator: ", ")); not now.")
+            // What a filter leaves out is not known to stand still.
+            let now =
+                moved.drop > 0
+                ? "; now \(Words.number(moved.drop)) more drops, of packets that their protocol's rules forbid"
+                : sample.isNarrowed ? "" : "; not now"
+            remarks.append("netns \(counters.netnsID): since it was made \(past.joined(separator: ", "))\(now).")
             if remarks.count == 3 { break }
         }
         if let table = mainTable, table.buckets > 0, table.table.used > 4 * table.buckets {

@@ -31,6 +31,9 @@ extension NodeSample {
         }
         for index in tables.indices { tables[index].translations.removeAll { !concerns($0) } }
         tables.removeAll { !concerns($0) }
+        unreadTables.removeAll {
+            !concerns(Occupancy(Resource(.conntrack, in: $0.namespace), used: 0, limit: nil, holders: []), orMay: true)
+        }
         for index in tablesBefore.indices { tablesBefore[index].translations.removeAll { !concerns($0) } }
         tablesBefore.removeAll { !concerns($0) }
         // What they count beyond the failures that have passed may be anybody's.

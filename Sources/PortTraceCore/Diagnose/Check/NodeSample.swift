@@ -10,6 +10,8 @@ public struct NodeSample: Sendable {
     /// Two looks at each conntrack table in use; the second one may be missing for a large table.
     public var tablesBefore: [TableCensus]
     public var tables: [TableCensus]
+    /// Tables in use that could not be read: how many entries they have is known, not whose.
+    public var unreadTables: [UsedTable] = []
     /// Whether nothing has used conntrack so far, neither an entry nor a rule.
     public var isConntrackIdle = false
     /// Whether options have left something out.
@@ -44,8 +46,17 @@ public struct FailureTally: Sendable {
     public var victims: [Holder]
     /// Those of them that were questions to a name server: UDP to port 53.
     public var dns: UInt64
-    /// The ports in force; a socket may have its own range.
+    /// Of races: those of flows that source NAT has given a port, and those of others; neither: it is not known.
+    public var translated: UInt64 = 0
+    public var untranslated: UInt64 = 0
+    /// Of the translated: the NAT address and destination of more than half, if any has so many; nil: there are none.
+    public var mapping: Resource?
+    /// The ports in force; a socket may have its own range. Nil where they were not the same all the time.
     public var portRange: PortRange?
+    /// Of `connect_conflict`: the port that was bound, the last one's; 0: not known.
+    public var sourcePort: UInt16 = 0
+    /// Of `ports` and `bind_ports`: the fullest that they were seen to be when it failed; nil: they were not looked at.
+    public var occupancy: Occupancy?
     /// nf_conntrack_max, or the usable ports of an exhausted NAT address; nil: not known.
     public var limit: UInt32?
     /// The last ones, a few, the latest at the end.
@@ -119,6 +130,9 @@ public struct NotVisible: Hashable, Sendable {
         self.what = what
         self.why = why
     }
+
+    /// `what (why)`.
+    public var words: String { "\(what) (\(why))" }
 }
 
 /// What of the node itself a verdict and its fixes need.
@@ -136,6 +150,8 @@ public struct NodeFacts: Sendable {
     public var isInContainer = false
     /// A process in each network namespace that has one, by inode: for `nsenter -t`.
     public var processes: [UInt32: UInt32] = [:]
+    /// Whose these processes are by their cgroups, by the same inode; those of the host's namespace are left out.
+    public var keepers: [UInt32: CgroupOwner] = [:]
     /// Network drivers' own limits whose counters have moved: device, counter, how far.
     public var driverLimits: [(device: String, counter: String, moved: UInt64)] = []
     /// Whether the host's `ip_local_reserved_ports` names any port; true also where it is not known.

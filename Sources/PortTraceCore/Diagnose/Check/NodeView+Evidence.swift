@@ -14,7 +14,10 @@ extension NodeView {
         case .conntrackInsertFailed: sentences += insertionEvidence(trouble)
         case .timeWaitOverflow: sentences += timeWaitEvidence(trouble)
         }
-        if trouble.problem != .tupleConflict, trouble.problem != .conntrackInsertFailed,
+        if let now = trouble.usedNow {
+            let used = Words.number(trouble.occupancy.used)
+            sentences.append("The \(used) were in use when it failed; by the end \(Words.number(now)) were.")
+        } else if trouble.problem != .tupleConflict, trouble.problem != .conntrackInsertFailed,
             let growth = growthSentence(trouble)
         {
             sentences.append(growth)
@@ -69,11 +72,7 @@ extension NodeView {
     private func portEvidence(_ trouble: Trouble) -> [String] {
         var sentences: [String] = []
         guard let namespace = namespace(trouble.resource) else { return [unmeasured(trouble)] }
-        if ownRange(trouble) != nil {
-            sentences.append(unmeasured(trouble))
-        } else if !trouble.isMeasured {
-            sentences.append(unmeasured(trouble))
-        }
+        if !trouble.isMeasured { sentences.append(unmeasured(trouble)) }
         var range = "ip_local_port_range there is \(Words.range(namespace.portRange))"
         let lost = [
             namespace.reservedPorts > 0 ? "\(Words.number(namespace.reservedPorts)) reserved" : nil,
@@ -85,7 +84,8 @@ extension NodeView {
             let open = trouble.occupancy.used - min(timeWait, trouble.occupancy.used)
             sentences.append(
                 "Of the \(Words.number(trouble.occupancy.used)) in use, \(Words.number(timeWait)) are in TIME_WAIT "
-                    + "(each for 60 s) and \(Words.number(open)) are open.")
+                    + "(each for 60 s) and \(Words.number(open)) are open."
+                    + (isInTimeWait(trouble.occupancy) ? " Only the side that closes first keeps TIME_WAIT." : ""))
         } else {
             sentences.append(
                 "The namespace has \(Words.number(namespace.tcpSockets)) open TCP sockets and "
@@ -95,10 +95,12 @@ extension NodeView {
     }
 
     /// The range of the failing sockets where it is not their namespace's.
-    func ownRange(_ trouble: Trouble) -> PortRange? {
-        guard let searched = trouble.portRange, let namespace = namespace(trouble.resource),
-            searched != namespace.portRange
-        else { return nil }
+    func ownRange(_ trouble: Trouble) -> PortRange? { ownRange(trouble.portRange, in: trouble.resource) }
+
+    func ownRange(_ searched: PortRange?, in resource: Resource) -> PortRange? {
+        guard let searched, let namespace = namespace(resource), searched != namespace.portRange else { return nil }
+        // One that was set meanwhile is nobody's own.
+        if let earlier = namespaceBefore(resource), earlier.portRange != namespace.portRange { return nil }
         return searched
     }
 
@@ -107,13 +109,14 @@ extension NodeView {
             return "The failing sockets have a range of their own, \(Words.range(own)) (IP_LOCAL_PORT_RANGE): "
                 + "how far that is used was not counted."
         }
-        return "The census has no figures for it: what held the ports was gone when it looked, or could not be seen."
+        return
+            "The census has no figures for it: what held the ports was gone whenever it looked, or could not be seen."
     }
 
     private func bindEvidence(_ trouble: Trouble) -> [String] {
         guard let namespace = namespace(trouble.resource) else { return [unmeasured(trouble)] }
         var sentences: [String] = []
-        if ownRange(trouble) != nil || !trouble.isMeasured { sentences.append(unmeasured(trouble)) }
+        if !trouble.isMeasured { sentences.append(unmeasured(trouble)) }
         sentences.append(
             "bind() to port 0 needs a port that no other socket has, whatever its destination; "
                 + "ip_local_port_range there is \(Words.range(namespace.portRange)).")
@@ -126,7 +129,8 @@ extension NodeView {
         ]
         if trouble.isMeasured, let limit = trouble.occupancy.limit {
             sentences.append(
-                "Not exhaustion: \(Words.number(trouble.occupancy.used)) of \(Words.number(limit)) ports are in use.")
+                "Not exhaustion of the ports that connect() chooses from: \(Words.number(trouble.occupancy.used)) of \(Words.number(limit)) ports are in use."
+            )
         }
         return sentences
     }
@@ -173,7 +177,7 @@ extension NodeView {
                 let other = sample.facts.otherDataPath.map { ": \($0) tracks connections itself" } ?? ""
                 return "Not nf_conntrack, which is not in use here\(other)."
             }
-            guard let table = mainTable, let limit = table.table.limit,
+            guard sample.unreadTables.isEmpty, let table = mainTable, let limit = table.table.limit,
                 table.table.used * 100 < limit * 80
             else { return nil }
             return "Not conntrack: its table holds \(Words.number(table.table.used)) of \(Words.number(limit)) "

@@ -4,7 +4,8 @@ extension NodeView {
 
     func tableEvidence(_ trouble: Trouble) -> [String] {
         guard let table = table(trouble.resource) else {
-            return ["The table could not be read: what fills it is not known."]
+            let entries = trouble.isMeasured ? "\(Words.number(trouble.occupancy.used)) " : ""
+            return ["The table could not be listed: whose its \(entries)entries are is not known."]
         }
         var sentences = [filling(table)]
         let unassured = table.table.used - min(table.assured, table.table.used)
@@ -85,12 +86,27 @@ extension NodeView {
         var sentences: [String] = []
         if isDNSRace(trouble) {
             sentences.append(
-                "A DNS race: \(Words.number(trouble.dns)) were questions to a name server. Two questions from one "
-                    + "socket "
-                    + "at once (A and AAAA) make one flow twice, and the second is dropped: its answer is 5 s late.")
-        } else if trouble.chains > 0 {
+                "DNS races: \(Words.number(trouble.dns)) were questions to a name server: asked again after 5 s.")
+        }
+        if trouble.chains > 0 {
             sentences.append("\(Words.number(trouble.chains)) of them because a bucket's chain is too long.")
-        } else {
+        }
+        if trouble.translated > 0 {
+            let address = trouble.mapping?.source.map { ", most to \(Words.address($0))" } ?? ""
+            sentences.append(
+                "\(Words.number(trouble.translated)) were source-NATed\(address): two flows chose one NAT port in the "
+                    + "same moment, and the later one's packet is dropped.")
+        }
+        if trouble.untranslated > 0 {
+            sentences.append(
+                isDNSRace(trouble)
+                    ? "\(Words.number(trouble.untranslated)) were not source-NATed: questions from one socket at once (A "
+                        + "and AAAA) make one flow more than once. The kernel merges those that are alike (since Linux "
+                        + "5.7), not all that destination NAT leads to different backends."
+                    : "\(Words.number(trouble.untranslated)) were not source-NATed: two packets made one flow in the "
+                        + "same moment.")
+        }
+        if trouble.races > 0, trouble.translated + trouble.untranslated == 0 {
             sentences.append("Races: two packets made one flow, or chose one NAT port, in the same moment.")
         }
         if trouble.noMemory > 0 { sentences.append("\(Words.number(trouble.noMemory)) for want of memory.") }
@@ -108,8 +124,7 @@ extension NodeView {
     }
 
     func isDNSRace(_ trouble: Trouble) -> Bool {
-        trouble.problem == .conntrackInsertFailed && trouble.chains * 2 < trouble.count
-            && trouble.dns * 2 > trouble.count
+        trouble.problem == .conntrackInsertFailed && trouble.dns * 2 > trouble.count
     }
 }
 

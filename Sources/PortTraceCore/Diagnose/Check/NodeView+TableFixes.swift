@@ -59,13 +59,14 @@ extension NodeView {
     /// kube-proxy sets nf_conntrack_max when it starts, to the larger of `conntrack.min` and `maxPerCore` for each CPU, and the
     /// hash to a quarter of it at least (pkg/proxy/conntrack/sysctls.go).
     private func persist(entries: UInt64, growsHash: Bool) -> String {
+        let hash = growsHash ? "; /etc/modprobe.d/conntrack.conf: options nf_conntrack hashsize=\(entries)" : ""
         if sample.facts.hasKubeProxy {
-            return "kube-proxy's --conntrack-min=\(entries) (conntrack.min in its configuration): it overwrites "
-                + "sysctl.d"
+            return
+                "kube-proxy's --conntrack-min=\(entries) (conntrack.min in its configuration; k3s: --kube-proxy-arg): it "
+                + "overwrites sysctl.d" + hash
         }
-        return "/etc/sysctl.d/90-conntrack.conf: net.netfilter.nf_conntrack_max = \(entries); "
-            + "/etc/modules-load.d/conntrack.conf: nf_conntrack, so that it is there when sysctl.d is read"
-            + (growsHash ? "; /etc/modprobe.d/conntrack.conf: options nf_conntrack hashsize=\(entries)" : "")
+        return conntrackPlace.persist(
+            [(name: "net.netfilter.nf_conntrack_max", value: "\(entries)")], areSafe: false) + hash
     }
 
     private func deletions(of table: TableCensus, _ trouble: Trouble) -> [Fix] {
@@ -195,10 +196,10 @@ extension NodeView {
     // MARK: Insertions
 
     func insertionFixes(_ trouble: Trouble) -> [Fix] {
-        let table = table(trouble.resource)
         var fixes: [Fix] = []
+        if trouble.chains > 0 { fixes.append(rehash(table(trouble.resource))) }
+        if trouble.races > 0 { fixes += raceFixes(trouble) }
         if trouble.chains > 0 {
-            fixes.append(rehash(table))
             fixes.append(
                 Fix(
                     .later,
@@ -206,51 +207,66 @@ extension NodeView {
                         "Whenever nf_conntrack_max is raised, raise the hash with it: the kernel's own default is as many "
                         + "buckets as entries.", risk: "8 bytes of memory for each bucket"))
         }
-        if isDNSRace(trouble) {
-            fixes.append(
-                Fix(
-                    .now,
-                    why: "In the resolv.conf of the failing pods: \"options single-request-reopen\", so that each "
-                        + "question has a "
-                        + "socket of its own. glibc reads the file again at once (2.26 and later); musl does not "
-                        + "know the option.",
-                    persist: "the pod's dnsConfig.options: [{name: single-request-reopen}]",
-                    risk: "a look-up takes one round trip more"))
-            fixes.append(nodeLocalCache)
-            if let table, table.translated == 0 {
-                fixes.append(
-                    Fix(
-                        .later,
-                        why: "None of the entries is NATed: UDP to port 53 can go without conntrack (NOTRACK in the "
-                            + "raw table, "
-                            + "both ways).",
-                        risk: "rules that ask for the state of those flows do not match any more"))
-            }
-            return fixes
-        }
-        let races = trouble.count - min(trouble.count, trouble.chains + trouble.noMemory + trouble.dying)
-        if races > 0 {
-            fixes.append(
-                Fix(
-                    .later,
-                    why: "Add --random-fully to the source NAT rules (iptables: MASQUERADE or SNAT; nft: "
-                        + "fully-random; kube-proxy "
-                        + "has it): flows then seldom choose one port in the same moment.",
-                    risk: "none"))
-        }
-        if trouble.noMemory > 0 {
-            fixes.append(
-                Fix(.later, why: "Give the node more memory: the kernel had none for an entry.", risk: "none"))
-        }
+        if trouble.noMemory > 0 { fixes.append(freeMemory("an entry")) }
         if trouble.dying > 0 {
             fixes.append(
                 Fix(
-                    .later,
-                    why: "Find what deletes entries while packets use them (conntrack -D, a data path that "
-                        + "flushes); a packet "
-                        + "that is sent again passes.", risk: "none"))
+                    .now,
+                    why:
+                        "Stop what deletes entries while packets use them (conntrack -D or -F in a loop, a data path that "
+                        + "flushes); a packet that is sent again passes.", risk: "what wanted them gone keeps them"))
         }
         return fixes
+    }
+
+    /// Two flows that chose one NAT port want random ones; questions from one socket want sockets of their own.
+    private func raceFixes(_ trouble: Trouble) -> [Fix] {
+        var fixes: [Fix] = []
+        let isOfQuestions = isDNSRace(trouble) && trouble.untranslated > 0
+        let spread = trouble.mapping.flatMap { randomPorts($0, trouble) }
+        if let spread { fixes.append(spread) }
+        if trouble.untranslated < trouble.races { fixes.append(randomly(spread == nil ? .now : .later)) }
+        if isOfQuestions { fixes.append(socketForEach) }
+        if trouble.untranslated > 0, !isOfQuestions {
+            let who = trouble.victims.first.map { name($0.owner) } ?? "The program"
+            fixes.append(
+                Fix(
+                    .later,
+                    why:
+                        "\(who): send the first packet of a flow alone and the next ones after its answer, or give each "
+                        + "thread a socket of its own.",
+                    risk: "none"))
+        }
+        guard isDNSRace(trouble) else { return fixes }
+        fixes.append(nodeLocalCache)
+        if let table = table(trouble.resource), table.translated == 0, trouble.translated == 0 {
+            fixes.append(
+                Fix(
+                    .later,
+                    why: "None of the entries is NATed: UDP to port 53 can go without conntrack (NOTRACK in the raw "
+                        + "table, both ways).",
+                    risk: "rules that ask for the state of those flows do not match any more"))
+        }
+        return fixes
+    }
+
+    private func randomly(_ time: Fix.Time) -> Fix {
+        Fix(
+            time,
+            why:
+                "Add --random-fully to the source NAT rules (iptables: MASQUERADE or SNAT; nft: fully-random; kube-proxy "
+                + "has it): flows then seldom choose one port in the same moment.",
+            risk: "none")
+    }
+
+    private var socketForEach: Fix {
+        Fix(
+            .now,
+            why:
+                "In the resolv.conf of the failing pods: \"options single-request-reopen\", so that each question has a "
+                + "socket of its own. glibc reads the file again at once (2.26 and later); musl does not know the option.",
+            persist: "the pod's dnsConfig.options: [{name: single-request-reopen}]",
+            risk: "a look-up takes one round trip more")
     }
 
     private func rehash(_ table: TableCensus?) -> Fix {

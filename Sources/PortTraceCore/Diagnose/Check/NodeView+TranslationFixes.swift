@@ -8,30 +8,36 @@ extension NodeView {
     func translationFixes(_ trouble: Trouble) -> [Fix] {
         let place = place(of: trouble.resource)
         var fixes: [Fix] = []
-        let limit = trouble.occupancy.limit ?? 0
-        let canWiden = limit < 60_000
-        if canWiden, let rule = widerRule(trouble.resource) {
+        let limit = trouble.occupancy.limit
+        let isWide = limit.map { $0 >= 60_000 } ?? false
+        if !isWide, let rule = rule(for: trouble.resource, at: place) {
+            let whole = Words.range(NodeView.wholeRange)
             fixes.append(
                 Fix(
                     .now,
-                    why: "Let that address use ports \(Words.range(NodeView.wholeRange)) towards that destination, "
-                        + "at random: "
-                        + "a rule before those that are there, \(place.words). Undo: nft delete table "
-                        + "\(trouble.resource.destination?.address.family == .ipv6 ? "ip6" : "ip") porttrace.",
-                    command: place.command(rule),
+                    why: limit == nil
+                        ? "Let that address use all ports \(whole) towards that destination, at random, whatever its range "
+                            + "is: \(rule.words)"
+                        : "Let that address use ports \(whole) towards that destination, at random: \(rule.words)",
+                    command: rule.command,
                     persist: "a wider range in the rule that is there (--to-ports, nft: to :LOW-HIGH), with "
-                        + "--random-fully; of "
-                        + "a pod network in its own configuration",
-                    risk: "all flows to that destination leave with that address"))
+                        + "--random-fully; of a pod network in its own configuration",
+                    risk: NodeView.ruleRisk))
         }
-        if !canWiden, let deletion = deletion(of: trouble.resource) {
+        if isWide, let deletion = deletion(of: trouble.resource) {
+            let isTCP = trouble.resource.proto == TransportProtocol.tcp
             fixes.append(
                 Fix(
                     .now,
-                    why: "Delete the mappings of connections that have closed (TIME_WAIT) \(place.words): their "
-                        + "ports are "
-                        + "free at once.",
-                    command: place.command(deletion), risk: "a late packet of such a connection is not translated"))
+                    why: "Delete the mappings "
+                        + (isTCP
+                            ? "of connections that have closed (TIME_WAIT) \(place.words): their ports are free at once."
+                            : "towards that destination \(place.words): a flow that goes on gets a new one with its next "
+                                + "packet."),
+                    command: place.command(deletion),
+                    risk: isTCP
+                        ? "a late packet of such a connection is not translated"
+                        : "answers on their way are lost; flows that go on leave from another port"))
         }
         fixes.append(
             Fix(
@@ -40,7 +46,7 @@ extension NodeView {
                     + "own towards "
                     + "that destination. ip_local_port_range does not widen a masquerade.",
                 risk: "the other side must know the further addresses"))
-        if trouble.occupancy.limit.map({ $0 > 248 }) ?? true {
+        if limit.map({ $0 > 248 }) ?? true {
             fixes.append(
                 Fix(
                     .later,
@@ -58,26 +64,50 @@ extension NodeView {
         return fixes
     }
 
+    /// What ends the clashes of flows that choose one NAT port in the same moment: those of one destination.
+    func randomPorts(_ mapping: Resource, _ trouble: Trouble) -> Fix? {
+        guard let rule = rule(for: mapping, at: place(of: trouble.resource)), let nat = mapping.source,
+            let destination = mapping.destination
+        else { return nil }
+        return Fix(
+            .now,
+            why: "Let \(Words.address(nat)) choose its ports towards \(Words.endpoint(destination)) at random: "
+                + rule.words,
+            command: rule.command,
+            persist: "--random-fully in the rule that is there (nft: fully-random); of a pod network in its own "
+                + "configuration",
+            risk: NodeView.ruleRisk)
+    }
+
+    private static let ruleRisk = "all flows to that destination leave with that address, pod to pod too"
+
     /// A rule of its own table, before iptables' and nftables' own source NAT (priority 100): the first that matches decides.
-    private func widerRule(_ resource: Resource) -> String? {
+    private func rule(for resource: Resource, at place: SettingPlace) -> (command: String?, words: String)? {
         guard let nat = resource.source, let destination = resource.destination, destination.port != 0,
             nat.family == destination.address.family, let proto = portProtocol(resource.proto)
         else { return nil }
         let family = nat.family == .ipv6 ? "ip6" : "ip"
         let address = nat.family == .ipv6 ? "[\(Words.address(nat))]" : Words.address(nat)
-        return "nft 'add table \(family) porttrace; add chain \(family) porttrace wider "
+        let rule =
+            "nft 'add table \(family) porttrace; add chain \(family) porttrace wider "
             + "{ type nat hook postrouting priority 90 ; }; add rule \(family) porttrace wider "
             + "\(family) daddr \(Words.address(destination.address)) \(proto) dport \(destination.port) "
             + "snat to \(address):\(Words.range(NodeView.wholeRange)) fully-random'"
+        return (
+            place.command(rule),
+            "a rule before those that are there, \(place.words). Undo: nft delete table \(family) porttrace."
+        )
     }
 
     private func deletion(of resource: Resource) -> String? {
-        guard resource.proto == TransportProtocol.tcp, let nat = resource.source, let destination = resource.destination
+        guard let proto = portProtocol(resource.proto), let nat = resource.source,
+            let destination = resource.destination
         else { return nil }
         let family = nat.family == .ipv6 ? "-f ipv6 " : ""
         let port = destination.port == 0 ? "" : "--reply-port-src \(destination.port) "
-        return "conntrack -D \(family)-p tcp --reply-src \(Words.address(destination.address)) \(port)"
-            + "--reply-dst \(Words.address(nat)) --state TIME_WAIT"
+        return "conntrack -D \(family)-p \(proto) --reply-src \(Words.address(destination.address)) \(port)"
+            + "--reply-dst \(Words.address(nat))"
+            + (resource.proto == TransportProtocol.tcp ? " --state TIME_WAIT" : "")
     }
 
     private func portProtocol(_ number: UInt8) -> String? {

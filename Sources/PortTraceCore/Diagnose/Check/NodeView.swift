@@ -51,20 +51,30 @@ struct NodeView {
         tables.first { $0.isHost } ?? tables.max { $0.table.used < $1.table.used }
     }
 
+    func isHost(_ resource: Resource) -> Bool {
+        let unread = sample.unreadTables.first { $0.namespace.inode == resource.namespace.inode }
+        return namespace(resource)?.isHost ?? table(resource)?.isHost ?? unread?.isHost ?? false
+    }
+
     func place(of resource: Resource) -> SettingPlace {
         let inode = resource.namespace.inode
-        let isHost = namespace(resource)?.isHost ?? table(resource)?.isHost ?? false
         return SettingPlace(
-            netnsID: inode, isHost: isHost, process: sample.facts.processes[inode],
+            netnsID: inode, isHost: isHost(resource), process: sample.facts.processes[inode],
+            keeper: sample.facts.keepers[inode], seesProcesses: !sample.facts.processes.isEmpty,
             isInContainer: sample.facts.isInContainer)
     }
 
     /// Where nf_conntrack_max and the hash size are: the initial namespace, whichever table is full.
     var conntrackPlace: SettingPlace {
-        SettingPlace(netnsID: 0, isHost: true, process: nil, isInContainer: sample.facts.isInContainer)
+        SettingPlace(
+            netnsID: 0, isHost: true, process: nil, keeper: nil, seesProcesses: false,
+            isInContainer: sample.facts.isInContainer)
     }
 
     // MARK: Which figures
+
+    /// All that had figures at the first look.
+    var earlier: [Occupancy] { Array(before.values) }
 
     /// All that has figures: tables, ports, translations, TIME_WAIT sockets.
     var occupancies: [Occupancy] {
@@ -78,6 +88,13 @@ struct NodeView {
         for table in tables {
             all.append(table.table)
             all.append(contentsOf: table.translations)
+        }
+        for table in sample.unreadTables where !tables.contains(where: { $0.namespace.inode == table.namespace.inode })
+        {
+            // 0: unlimited.
+            let limit = sample.facts.conntrackMax.flatMap { $0 == 0 ? nil : $0 }
+            all.append(
+                Occupancy(Resource(.conntrack, in: table.namespace), used: table.entries, limit: limit, holders: []))
         }
         return all
     }
@@ -133,7 +150,7 @@ struct NodeView {
             // Of one NAT address's mappings the states are not known: as in its whole table.
             let passing = resource.kind == .conntrack ? all - lasting : lasting * 2 > all ? 0 : growth
             return Growth(
-                from: earlier, to: occupancy.used, passing: passing, lifetime: 120,
+                from: earlier, to: occupancy.used, passing: passing, lifetime: Double(last.lifetime(since: first)),
                 time: last.time - first.time)
         }
     }
@@ -166,6 +183,19 @@ struct NodeView {
 extension TableCensus {
     /// Entries that stay until somebody ends them: TCP's established ones.
     fileprivate var lasting: Int64 { Int64(tcpStates[ConntrackTCPState.established] ?? 0) }
+
+    /// Seconds for which the other entries that have come since an earlier look stay: the longest of their timeouts.
+    fileprivate func lifetime(since earlier: TableCensus) -> UInt64 {
+        func grows(_ count: (TableCensus) -> UInt64) -> Bool { count(self) > count(earlier) }
+        // UDP flows of more than two packets, both ways.
+        let areAssured = grows { $0.assured - min($0.assured, $0.tcpStates[ConntrackTCPState.established] ?? 0) }
+        let kinds: [(grows: Bool, timeout: ConntrackTimeout)] = [
+            (grows { $0.tcpStates[ConntrackTCPState.timeWait] ?? 0 }, .timeWait),
+            (grows { $0.tcpStates[ConntrackTCPState.synSent] ?? 0 }, .synSent),
+            (grows { $0.protocols[TransportProtocol.udp] ?? 0 }, areAssured ? .udpStream : .udp),
+        ]
+        return kinds.filter(\.grows).compactMap { timeouts[$0.timeout] }.max() ?? TableCensus.usualTimeWait
+    }
 }
 
 /// `TCP_CONNTRACK_*` (include/uapi/linux/netfilter/nf_conntrack_tcp.h).

@@ -4,6 +4,8 @@ struct Trouble {
     /// Its figures; where the census has none, `used` means nothing.
     var occupancy: Occupancy
     var isMeasured: Bool
+    /// Where the figures are those of an earlier look, when more was used: what is used now.
+    var usedNow: UInt64?
     /// Failures during the sample.
     var count: UInt64 = 0
     /// Of `conntrack_full`: those that are evictions.
@@ -14,9 +16,15 @@ struct Trouble {
     var dying: UInt64 = 0
     /// Questions to name servers.
     var dns: UInt64 = 0
+    /// Races of flows that source NAT has given a port, most of them with this address and destination; and of others.
+    var translated: UInt64 = 0
+    var mapping: Resource?
+    var untranslated: UInt64 = 0
     var victims: [Holder] = []
     /// The range that was searched.
     var portRange: PortRange?
+    /// Of `tuple_conflict`: the port that was bound; 0: not known.
+    var sourcePort: UInt16 = 0
     /// Known by the kernel's counters alone.
     var isCounted = false
 
@@ -27,6 +35,10 @@ struct Trouble {
     }
 
     var isFailing: Bool { count > 0 }
+    /// Of `conntrack_insert_failed`: those of two packets in one moment.
+    var races: UInt64 { count - min(count, chains + noMemory + dying) }
+    /// Whether they are mostly of flows that chose one NAT port.
+    var areOfPorts: Bool { translated > untranslated }
     var resource: Resource { occupancy.resource }
     /// The share of its limit that is used, where both are known.
     var fullness: Double {
@@ -37,6 +49,9 @@ struct Trouble {
     mutating func add(_ tally: FailureTally) {
         count += tally.count
         dns += tally.dns
+        if tally.translated > translated { mapping = tally.mapping }
+        translated += tally.translated
+        untranslated += tally.untranslated
         if tally.type == .conntrackEvicted { evictions += tally.count }
         switch tally.cause {
         case .chainTooLong: chains += tally.count
@@ -45,6 +60,7 @@ struct Trouble {
         default: break
         }
         portRange = portRange ?? tally.portRange
+        if tally.sourcePort != 0 { sourcePort = tally.sourcePort }
         if occupancy.limit == nil, let limit = tally.limit { occupancy.limit = UInt64(limit) }
         for victim in tally.victims {
             if let index = victims.firstIndex(where: { $0.owner == victim.owner }) {
@@ -82,6 +98,11 @@ extension Finding.Problem {
     }
 }
 
+extension Occupancy {
+    /// TIME_WAIT sockets whose ports tcp_tw_reuse gives back.
+    var reusable: UInt64 { timeWait.map { $0 - min($0, halfClosed) } ?? 0 }
+}
+
 // MARK: From a sample
 
 extension NodeView {
@@ -114,17 +135,32 @@ extension NodeView {
         var troubles: [Trouble] = []
         var positions: [Key: Int] = [:]
         for tally in sample.failures where tally.count > 0 {
-            let known = NodeView.occupancy(of: tally.resource, in: all)
+            let known = figures(of: tally, in: all)
             let problem = Finding.Problem(tally)
             let key = Key(problem: problem, resource: known?.resource ?? tally.resource)
             if positions[key] == nil {
                 positions[key] = troubles.count
                 let occupancy = known ?? Occupancy(tally.resource, used: 0, limit: nil, holders: [])
-                troubles.append(Trouble(problem, occupancy, isMeasured: known != nil))
+                var trouble = Trouble(problem, occupancy, isMeasured: known != nil)
+                let last = NodeView.occupancy(of: tally.resource, in: all)?.used ?? 0
+                if let known, last < known.used { trouble.usedNow = last }
+                troubles.append(trouble)
             }
             if let position = positions[key] { troubles[position].add(tally) }
         }
         return troubles
+    }
+
+    /// What a resource was used by when it failed, as far as is known: of all looks at it the fullest. Whoever has held it may
+    /// have let go of it before the last one.
+    private func figures(of tally: FailureTally, in all: [Occupancy]) -> Occupancy? {
+        // A range of a socket's own is not what was counted.
+        if tally.cause == .portRange, ownRange(tally.portRange, in: tally.resource) != nil { return nil }
+        let looks = [
+            NodeView.occupancy(of: tally.resource, in: all), tally.occupancy,
+            NodeView.occupancy(of: tally.resource, in: earlier),
+        ]
+        return looks.compactMap { $0 }.max { $0.used < $1.used }
     }
 
     /// What the kernel's counters alone have seen: where a hook could not stand.
@@ -198,6 +234,6 @@ extension NodeView {
     /// What of it connect() could not have again.
     private func lasting(_ occupancy: Occupancy) -> UInt64 {
         guard occupancy.resource.kind == .ports, reusesTimeWait(occupancy.resource) else { return occupancy.used }
-        return occupancy.used - min(occupancy.used, occupancy.timeWait ?? 0)
+        return occupancy.used - min(occupancy.used, occupancy.reusable)
     }
 }

@@ -32,6 +32,8 @@ public final class TableCensusReader {
         /// `total` alone.
         public var counters: [NamespaceCounters] = []
         public var notVisible: [NotVisible] = []
+        /// Tables in `notVisible` of which it is known how many entries they have.
+        public var unread: [UsedTable] = []
         /// Tables of namespaces that nothing led into: they cannot be entered, or have gone meanwhile.
         public var unreached: [UsedTable] = []
 

@@ -93,6 +93,7 @@ final class TableCensusWorker {
                 if error == .system(ENOENT) {
                     answer.unreached.append(table)
                 } else {
+                    answer.unread.append(table)
                     answer.notVisible.append(Self.notVisible(inode, entries: table.entries, error))
                 }
             }
