@@ -140,9 +140,11 @@ final class NodeWatch {
         if let view { polled += view.polled }
         let watches = StandardError.isTerminal && options.showsStatus && stream.passed == 0
         if watches { status.show() }
-        let isPaced = session.conntrack != nil || pressure != nil
+        let isPaced = session.conntrack != nil || pressure != nil || view != nil
         let refresh = isPaced ? Int32(ConntrackAudit.freshness / 1_000_000) : -1
-        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else { return true }
+        guard poll(&polled, nfds_t(polled.count), watches ? StatusLine.period : refresh) > 0 else {
+            return view?.update() ?? true
+        }
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }
