@@ -165,28 +165,56 @@ static int release_code(struct dl_phdr_info *object, size_t size, void *unused)
 }
 
 static struct termios terminal;
+static int held_messages = -1, messages_end = -1;
 
 /* Calls nothing that a signal handler may not call. */
 static void give_terminal_back(int signal)
 {
 	/* xterm's: alternate screen off, cursor on, keys and attributes as usual. Who does not know them ignores them. */
 	static const char sequences[] = "\033[?1049l\033[?25h\033[?1l\033>\033[m\r\n";
+	char bytes[512];
+	ssize_t count;
 
+	/* A terminal that takes nothing would keep the crash waiting. */
+	tcflush(STDOUT_FILENO, TCOFLUSH);
 	(void)!write(STDOUT_FILENO, sequences, sizeof(sequences) - 1);
 	tcsetattr(STDOUT_FILENO, TCSANOW, &terminal);
+	while (held_messages >= 0 && (count = read(held_messages, bytes, sizeof(bytes))) > 0)
+		(void)!write(messages_end, bytes, count);
 	/* SA_RESETHAND: what crashed crashes again. */
 	raise(signal);
 }
 
-void linux_remember_terminal(void)
+static void on_crash(void (*handler)(int))
 {
 	static const int crashes[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
-	struct sigaction action = {.sa_handler = give_terminal_back, .sa_flags = SA_RESETHAND};
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESETHAND};
 
-	if (tcgetattr(STDOUT_FILENO, &terminal))
-		return;
 	for (unsigned int i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
 		sigaction(crashes[i], &action, 0);
+}
+
+void linux_remember_terminal(int held, int messages)
+{
+	held_messages = held;
+	messages_end = messages;
+	if (tcgetattr(STDOUT_FILENO, &terminal) == 0)
+		on_crash(give_terminal_back);
+}
+
+void linux_forget_terminal(void)
+{
+	on_crash(SIG_DFL);
+}
+
+int linux_terminal_queue(int terminal, int *bytes)
+{
+	return ioctl(terminal, TIOCOUTQ, bytes);
+}
+
+int linux_memory_file(const char *name)
+{
+	return memfd_create(name, MFD_CLOEXEC);
 }
 
 void linux_release_code(void)

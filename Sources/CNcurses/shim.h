@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <term.h>
+#include <unistd.h>
 
 /* A terminal's type by its name: OK, or ERR. */
 static inline int screen_find_type(const char *type)
@@ -28,15 +29,27 @@ static inline int screen_type_is_able(void)
 	return move && move != (char *)-1 && clear && clear != (char *)-1;
 }
 
-/* Takes standard input and output: keys as they come, no echo, no cursor. OK, or ERR. */
-static inline int screen_open(const char *type)
+/*
+ * Takes the terminal on standard input and output, whose type was found: keys as they come, no echo, no cursor. What is drawn
+ * is written to `drawing`. OK, or ERR.
+ */
+static inline int screen_open(const char *type, int drawing)
 {
-	SCREEN *screen = newterm(type, stdout, stdin);
+	TERMINAL *terminal = cur_term;
+	FILE *output = fdopen(dup(STDOUT_FILENO), "w");
+	SCREEN *screen = output ? newterm(type, output, stdin) : 0;
 
 	if (!screen)
 		return ERR;
 	set_term(screen);
-	cbreak();
+	/*
+	 * ncurses has asked that descriptor what the terminal is like, and waits in write() where it takes nothing: from here on it
+	 * writes to another. Modes are set by the descriptor with which the type was found.
+	 */
+	if (dup2(drawing, fileno(output)) < 0)
+		return ERR;
+	set_curterm(terminal);
+	def_prog_mode();
 	noecho();
 	nonl();
 	keypad(stdscr, TRUE);

@@ -6,7 +6,8 @@ final class HeldMessages {
     private static let most = 64 << 10
     /// Where the messages can be read from; -1: nothing is held.
     let descriptor: Int32
-    private let original: Int32
+    /// Where they go in the end; -1 likewise.
+    let original: Int32
     private var held: [UInt8] = []
 
     init() {

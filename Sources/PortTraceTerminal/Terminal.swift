@@ -26,6 +26,9 @@ final class Terminal {
     private let wantsColour: Bool
     private var hasColour = false
     private(set) var isOpen = false
+    /// Whether it was given back for a while, or taken: by another process group, from the background.
+    private(set) var isAway = false
+    private let output: TerminalOutput
 
     /// Finds out what the terminal can do; nothing is drawn yet.
     ///
@@ -42,15 +45,15 @@ final class Terminal {
             setenv("TERMINFO", "\(entry)", 1)
             guard screen_find_type(type) == OK else { throw .unknown(type) }
         }
-        guard screen_type_is_able() != 0 else { throw .unable(type) }
+        guard screen_type_is_able() != 0, let output = TerminalOutput() else { throw .unable(type) }
+        self.output = output
     }
 
     /// Takes the terminal.
     ///
     /// - Throws: ``TerminalError/unable(_:)``.
     func open() throws(TerminalError) {
-        linux_remember_terminal()
-        guard screen_open(type) == OK else { throw .unable(type) }
+        guard screen_open(type, output.drawing) == OK else { throw .unable(type) }
         isOpen = true
         hasColour = wantsColour && screen_start_colours() != 0
         guard hasColour else { return }
@@ -59,26 +62,43 @@ final class Terminal {
 
     func close() {
         guard isOpen else { return }
-        // Where the user has stopped the output (Ctrl-S) this would wait for ever. TCOON goes on with it only after a TCOOFF
-        // (n_tty_ioctl_helper(), drivers/tty/tty_ioctl.c).
-        tcflow(STDOUT_FILENO, TCOOFF)
-        tcflow(STDOUT_FILENO, TCOON)
-        endwin()
+        if !isAway { leave() }
         isOpen = false
     }
 
     // MARK: Away and back
 
-    /// Gives the terminal back for a while; the next ``draw(_:)`` takes it again, whole.
+    /// Gives the terminal back, for a while or for good.
     func leave() {
+        // Where the user has stopped the output (Ctrl-S) it would wait for ever. TCOON goes on with it only after a TCOOFF
+        // (n_tty_ioctl_helper(), drivers/tty/tty_ioctl.c).
+        tcflow(STDOUT_FILENO, TCOOFF)
+        tcflow(STDOUT_FILENO, TCOON)
+        // endwin() sets the modes when all was sent, however long that takes.
+        output.finish()
         endwin()
+        output.finish()
+        isAway = true
     }
 
-    /// The next ``draw(_:)`` draws all, as others may have written, or changed the terminal's modes.
-    func comeBack() {
+    /// Others may have written, or changed the terminal's modes: nothing is drawn until it is taken back.
+    func lose() {
+        isAway = true
+    }
+
+    /// Takes the terminal back, where this process group may; what is drawn next is all. From the background the kernel would
+    /// stop this process for it, with SIGTTOU.
+    ///
+    /// - Returns: Whether it has.
+    func comeBack() -> Bool {
+        let owner = tcgetpgrp(STDOUT_FILENO)
+        guard isAway, owner < 0 || owner == getpgrp() else { return false }
+        isAway = false
+        output.finish()
         reset_prog_mode()
         screen_fit()
         screen_distrust()
+        return true
     }
 
     /// The terminal has another size.
@@ -91,10 +111,20 @@ final class Terminal {
     var columns: Int { Int(screen_columns()) }
     var rows: Int { Int(screen_rows()) }
 
-    /// Draws what has changed; nothing while the terminal takes none, as after Ctrl-S.
+    /// To be polled, with ``send()`` to follow: the terminal takes more.
+    var polled: pollfd { isAway ? pollfd(fd: -1, events: 0, revents: 0) : output.polled }
+
+    /// Writes what was drawn, as far as the terminal takes it.
+    ///
+    /// - Returns: Whether it has taken all, and may be drawn on.
+    func send() -> Bool {
+        guard isOpen, !isAway else { return false }
+        output.write()
+        return !output.waits
+    }
+
+    /// Draws what has changed, once ``send()`` has said that it may; ``send()`` sends it.
     func draw(_ frame: TopFrame) {
-        var polled = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
-        guard poll(&polled, 1, 0) == 1, Int32(polled.revents) & POLLOUT != 0 else { return }
         screen_erase()
         for (row, line) in frame.lines.enumerated() {
             for span in line {

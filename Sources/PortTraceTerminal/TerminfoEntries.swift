@@ -1,5 +1,6 @@
-/// Compiled terminal descriptions for nodes and images that have none, from ncurses-base, as scripts/terminfo has written
-/// them. ncurses takes one in the variable TERMINFO itself, since 6.2 (terminfo(5), "Fetching Compiled Descriptions").
+/// Compiled terminal descriptions for nodes and images that have none, from ncurses-base 6.4-4, as
+/// scripts/terminfo has written them. ncurses takes one in the variable TERMINFO itself, since 6.2 (terminfo(5), "Fetching
+/// Compiled Descriptions").
 enum TerminfoEntries {
     /// The value of TERMINFO for a type; nil: it is not known here.
     static func entry(for type: String) -> StaticString? {

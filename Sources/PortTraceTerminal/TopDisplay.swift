@@ -11,6 +11,8 @@ public final class TopDisplay {
     private let signals: TerminalSignals
     private var messages: HeldMessages?
     private var screen: TopScreen?
+    /// Whether the terminal has not taken all of what was drawn, or was to be.
+    private var isBehind = false
 
     /// Finds out what the terminal can do, and takes its signals; nothing is drawn yet.
     ///
@@ -25,8 +27,10 @@ public final class TopDisplay {
     ///
     /// - Throws: ``TerminalError/unable(_:)``.
     public func open(_ node: TopNode, _ picture: TopPicture) throws(TerminalError) {
+        let messages = HeldMessages()
+        self.messages = messages
+        linux_remember_terminal(messages.descriptor, messages.original)
         try terminal.open()
-        messages = HeldMessages()
         screen = TopScreen(node, picture, isUnicode: terminal.isUnicode)
         draw()
     }
@@ -34,15 +38,19 @@ public final class TopDisplay {
     /// Gives the terminal back.
     public func close() {
         terminal.close()
+        linux_forget_terminal()
         messages?.close()
         messages = nil
     }
 
     /// What to poll, with ``update()`` to follow.
     public var polled: [pollfd] {
-        [STDIN_FILENO, signals.descriptor, messages?.descriptor ?? -1].map {
+        // From the background the kernel would stop this process for reading.
+        let keys = terminal.isAway ? -1 : STDIN_FILENO
+        let read = [keys, signals.descriptor, messages?.descriptor ?? -1].map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
+        return read + [terminal.polled]
     }
 
     /// Draws a new picture.
@@ -51,36 +59,38 @@ public final class TopDisplay {
         draw()
     }
 
-    /// Does what signals and keys ask for, as many as there are.
+    /// Does what signals and keys ask for, as many as there are. To be called each second at least: a shell that puts this
+    /// process into the foreground does not say so where it has not stood still.
     ///
     /// - Returns: Whether to go on.
     public func update() -> Bool {
         var isChanged = false
+        // Those that ask for the end have lower numbers than SIGCONT, and come first.
         while let signal = signals.next() {
             switch signal {
             case SIGWINCH: terminal.fit()
             case SIGTSTP: stop()
-            case SIGCONT: terminal.comeBack()
+            case SIGCONT: terminal.lose()
             default: return false
             }
             isChanged = true
         }
+        if terminal.comeBack() { isChanged = true }
         if let message = messages?.take() {
             screen?.say(message)
             isChanged = true
         }
-        while let key = terminal.key() {
+        while !terminal.isAway, let key = terminal.key() {
             guard screen?.press(key) ?? false else { return false }
             isChanged = true
         }
-        if isChanged { draw() }
+        if isChanged || isBehind { draw() }
         return !isGone
     }
 
     private func stop() {
-        terminal.leave()
+        if !terminal.isAway { terminal.leave() }
         TerminalSignals.stop()
-        terminal.comeBack()
     }
 
     /// Whether the other end of the terminal has been closed: nobody looks any more, and no key will come.
@@ -90,9 +100,11 @@ public final class TopDisplay {
     }
 
     private func draw() {
-        guard var screen else { return }
+        isBehind = !terminal.send()
+        guard !isBehind, var screen else { return }
         let frame = screen.frame(columns: terminal.columns, rows: terminal.rows)
         self.screen = screen
         terminal.draw(frame)
+        isBehind = !terminal.send()
     }
 }

@@ -146,9 +146,11 @@ final class NodeWatch {
             let seconds = (KernelClock.monotonicNow() - start) / 1_000_000_000
             StandardError.show(status: "watching for \(seconds) s, no failure to show")
         }
-        let isPaced = session.conntrack != nil || pressure != nil
+        let isPaced = session.conntrack != nil || pressure != nil || view != nil
         let refresh = isPaced ? Int32(ConntrackAudit.freshness / 1_000_000) : -1
-        guard poll(&polled, nfds_t(polled.count), watches ? Self.statusPeriod : refresh) > 0 else { return true }
+        guard poll(&polled, nfds_t(polled.count), watches ? Self.statusPeriod : refresh) > 0 else {
+            return view?.update() ?? true
+        }
         output.update(polled[1])
         interrupts.update()
         if polled[answers].revents != 0 { takeAnswers() }

@@ -57,6 +57,7 @@ private final class Looked {
     }
 
     var count: Int { pressure.count }
+    var untold: Int { pressure.untold }
 
     func look(
         _ found: [Occupancy], at time: UInt64, covers: (Resource) -> Bool = { _ in true }
@@ -229,12 +230,30 @@ extension PressureCrossing {
         for step in 2...5 { #expect(pressure.look(node(7), at: UInt64(step) * second).isEmpty) }
         #expect(pressure.look(node(3), at: 6 * second).isEmpty == false)
         // More than there is room for: as many as are followed are told, once.
+        #expect(pressure.untold == 0)
         #expect(pressure.look(node(9_000), at: 7 * second).count == 97)
+        #expect(pressure.untold == 8_900)
         #expect(pressure.look(node(9_000), at: 8 * second).isEmpty)
         #expect(pressure.count == 100)
         // Four have come up again within a minute.
         #expect(pressure.look([], at: 9 * second).count == 96)
         #expect(pressure.look([], at: 14 * second).count == 4)
+    }
+
+    /// What comes and goes is remembered for a minute, if there is room for it.
+    @Test func comingAndGoingIsBounded() {
+        let pressure = Looked(.init(least: 250, most: 100))
+        let table = Occupancy(.table, used: 300, limit: 1_000, holders: [])
+        _ = pressure.look([table], at: second) { $0.kind == .conntrack }
+        for step in 2...200 {
+            let found = (0..<80).map { index in
+                Occupancy(.ports(to: UInt16(step * 80 + index)), used: 900, limit: 1_000, holders: [])
+            }
+            let told = pressure.look(found, at: UInt64(step) * second) { $0.kind == .ports }
+            #expect(told.filter { $0.direction == .up }.count == 80)
+            #expect(told.filter { $0.direction == .down }.count == (step == 2 ? 0 : 80))
+            #expect(pressure.count <= 100 && pressure.untold == 0)
+        }
     }
 
     @Test func whatIsFarIsNotKept() {

@@ -40,13 +40,14 @@ import Testing
     @Test func failuresComeFirstAndAreCountedByTheSecond() throws {
         let source = ReplayedNode()
         for tick in 0...10 { #expect(source.picture(tick: UInt64(tick)).rows.allSatisfy { !$0.isFailing }) }
-        let failing = try #require(source.picture(tick: 11).rows.first)
+        let picture = source.picture(tick: 11)
+        let failing = try #require(picture.rows.first)
         #expect(failing.isFailing && failing.failures == 120 && failing.failuresPerSecond == 120)
         #expect(failing.occupancy.used == 234)
         // Nothing fails any more: it stays first for 10 s.
         for second in 1...9 {
             let time = ReplayedNode.start + UInt64(11 + second) * 1_000_000_000
-            source.node.failures(source.node.tallies(of: failing.occupancy.resource), at: time)
+            source.node.failures(picture.tallies(of: failing.occupancy.resource), at: time)
             let row = try #require(source.node.picture(at: time).rows.first { $0.failures > 0 })
             #expect(row.isFailing && row.failuresPerSecond == 0)
         }

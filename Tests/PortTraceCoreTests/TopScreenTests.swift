@@ -169,6 +169,21 @@ import Testing
         #expect(screen.frame(columns: 120, rows: 40).text.contains("224810, fullest 85%"))
     }
 
+    /// One row's failures and destinations stand still too: of ports, of a table and of TIME_WAIT.
+    @Test(arguments: ["last failures", "10.96.0.10:53", "10.20.0.10:8080"])
+    func pausedDetails(_ shown: String) {
+        let screen = screen()
+        for key in [TopKey.down, .down, .down, .down, .down] where shown == "10.20.0.10:8080" { _ = screen.press(key) }
+        for key in [TopKey.down, .down] where shown == "10.96.0.10:53" { _ = screen.press(key) }
+        #expect(screen.press(.enter) && screen.press(.byte(UInt8(ascii: "p"))))
+        let paused = screen.frame(columns: 120, rows: 40).text
+        #expect(paused.contains(shown))
+        for tick in 13...15 { screen.show(source.picture(tick: UInt64(tick))) }
+        #expect(screen.frame(columns: 120, rows: 40).text == paused)
+        #expect(screen.press(.byte(UInt8(ascii: "p"))))
+        #expect(screen.frame(columns: 120, rows: 40).text != paused)
+    }
+
     @Test func moving() {
         let screen = screen(source: ReplayedNode(resources: 300))
         func selected() -> Substring {

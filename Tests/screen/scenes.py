@@ -5,12 +5,12 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import time
-from dataclasses import dataclass
 
-from tmux import PATIENCE, Failed, Terminal
+from ends import ended
+from stage import Skipped, expect, need_product
+from tmux import Terminal
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
 
@@ -18,22 +18,6 @@ GOLDENS = pathlib.Path(__file__).parent / "goldens"
 HEAD = "porttrace top"
 # The twelfth second, for good.
 STILL = "--from 12 --to 12"
-
-
-class Skipped(Exception):
-    """Why a scene cannot be played here."""
-
-
-@dataclass
-class Stage:
-    replay: str
-    product: str | None
-    folder: pathlib.Path
-
-
-def expect(condition, message):
-    if not condition:
-        raise Failed(message)
 
 
 def plain(screen):
@@ -109,118 +93,6 @@ def scene_resize(stage):
         terminal.wait_for("too small: porttrace top needs 60")
         terminal.resize(80, 24)
         terminal.wait_for("RESOURCE")
-
-
-def modes(terminal, path):
-    """The terminal's modes, by stty, and what tmux knows of its screen."""
-    path.unlink(missing_ok=True)
-    terminal.type(f"stty -a > {path}.new && mv {path}.new {path}")
-    terminal.wait(lambda _: path.exists(), "stty")
-    known = {name: terminal.variable(name) for name in ["alternate_on", "cursor_flag", "keypad_flag", "keypad_cursor_flag"]}
-    return path.read_text(), known
-
-
-def ended(stage, terminal, name, act, command):
-    """Starts a screen, ends it by an act, and compares the terminal's modes before and after."""
-    before = modes(terminal, stage.folder / "before")
-    terminal.type(command)
-    terminal.wait_for("RESOURCE")
-    act(terminal)
-    terminal.wait_without("RESOURCE")
-    terminal.type("echo status=$?")
-    screen = terminal.wait(lambda screen: re.search(r"status=\d+", screen), f"{name}: the end")
-    after = modes(terminal, stage.folder / "after")
-    expect(before == after, f"{name}: the terminal was {before} and is {after}")
-    return int(re.search(r"status=(\d+)", screen)[1])
-
-
-def send(number):
-    return lambda terminal: os.kill(terminal.child(), number)
-
-
-def suspend(terminal, ask=lambda terminal: terminal.press("C-z")):
-    """Ctrl-Z, a look at the shell, and back."""
-    ask(terminal)
-    terminal.wait_for("Stopped")
-    expect("RESOURCE" not in terminal.screen(), "the screen stays while the program is stopped")
-    terminal.type("echo between")
-    terminal.wait_for("between")
-    terminal.type("fg")
-    terminal.wait_for("RESOURCE")
-    terminal.press("q")
-
-
-def stop_and_go_on(terminal):
-    """SIGSTOP, which nobody can take, and SIGCONT."""
-    child = terminal.child()
-    os.kill(child, signal.SIGSTOP)
-    terminal.wait_for("Stopped")
-    # The terminal is as the program has left it: Enter is no line's end.
-    terminal._tmux("send-keys", "-l", "fg")
-    terminal.press("C-j")
-    terminal.wait_without("Stopped")
-    terminal.press("q")
-
-
-ENDS = [
-    ("q", lambda terminal: terminal.press("q"), 0),
-    ("Ctrl-C", lambda terminal: terminal.press("C-c"), 0),
-    ("SIGINT", send(signal.SIGINT), 0),
-    ("SIGTERM", send(signal.SIGTERM), 0),
-    ("SIGHUP", send(signal.SIGHUP), 0),
-    ("SIGQUIT", lambda terminal: terminal.press("C-\\"), 0),
-    ("Ctrl-Z and fg, then q", suspend, 0),
-    ("SIGTSTP and fg, then q", lambda terminal: suspend(terminal, send(signal.SIGTSTP)), 0),
-    ("SIGSTOP and fg, then q", stop_and_go_on, 0),
-]
-
-
-def scene_ends(stage):
-    for name, act, status in ENDS:
-        with Terminal() as terminal:
-            command = f"{stage.replay} --from 12"
-            found = ended(stage, terminal, name, act, command)
-            expect(found == status, f"{name}: exit status {found}, not {status}")
-    return f"{len(ENDS)} ends"
-
-
-def scene_error(stage):
-    """An error that is thrown, a crash, and the end of time."""
-    for end, status in [("throw", 1), ("crash", None), ("time", 0)]:
-        with Terminal() as terminal:
-            found = ended(stage, terminal, end, lambda _: None, f"{stage.replay} --to 8 --tick 100 --end {end}")
-            expect(found == status if status is not None else found >= 128, f"{end}: exit status {found}")
-
-
-def scene_closed(stage):
-    """The terminal is closed: the end, also where SIGHUP is ignored."""
-    for command in [stage.replay, f"trap '' HUP; {stage.replay}"]:
-        with Terminal() as terminal:
-            terminal.type(f"{command} --from 12 --tick 100")
-            terminal.wait_for("RESOURCE")
-            child = terminal.child()
-            terminal.hang_up()
-            end = time.monotonic() + PATIENCE
-            while is_running(child):
-                expect(time.monotonic() < end, f"{command}: it still runs after its terminal was closed")
-                time.sleep(0.05)
-
-
-def is_running(process):
-    try:
-        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def scene_stopped_output(stage):
-    """Ctrl-S holds the output up; a signal ends it all the same."""
-    with Terminal() as terminal:
-        found = ended(
-            stage, terminal, "Ctrl-S and SIGTERM",
-            lambda terminal: (terminal.press("C-s"), time.sleep(0.5), send(signal.SIGTERM)(terminal)),
-            f"{stage.replay} --from 12 --tick 100")
-        expect(found == 0, f"exit status {found}")
 
 
 def scene_hostile(stage):
@@ -328,24 +200,6 @@ def scene_product_lines(stage):
         for row in line["rows"]:
             expect({"kind"} <= row["resource"].keys() and row["failures_per_s"] >= 0, f"{row}")
     return f"{len(lines)} lines, {len(lines[-1]['rows'])} rows"
-
-
-def need_product(stage):
-    if not stage.product:
-        raise Skipped("no --product")
-    if os.geteuid() != 0:
-        raise Skipped("not root")
-
-
-def scene_product_ends(stage):
-    need_product(stage)
-    ends = [*ENDS, ("the end of --duration", lambda _: None, 0)]
-    for name, act, status in ends:
-        duration = "-d 2s" if name.startswith("the end") else ""
-        with Terminal() as terminal:
-            found = ended(stage, terminal, name, act, f"{stage.product} top {duration} 2>/dev/null")
-            expect(found == status, f"{name}: exit status {found}")
-    return f"{len(ends)} ends"
 
 
 def scene_product_bare(stage):

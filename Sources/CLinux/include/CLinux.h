@@ -76,9 +76,17 @@ void linux_release_code(void);
 
 /*
  * Remembers the modes of the terminal on standard output, and gives it back if this process crashes: with these modes, off
- * the alternate screen, its cursor shown.
+ * the alternate screen, its cursor shown. What `held` has to be read is written to `messages` then; -1: nothing is.
  */
-void linux_remember_terminal(void);
+void linux_remember_terminal(int held, int messages);
+/* A crash is a crash again. */
+void linux_forget_terminal(void);
+
+/* Bytes that the terminal was given and has not sent yet. 0, or -1 with errno. */
+int linux_terminal_queue(int terminal, int *bytes);
+
+/* memfd_create(2): a file in memory, closed by exec. The descriptor, or -1 with errno. */
+int linux_memory_file(const char *name);
 
 /* As many descriptors as one message carries (SCM_MAX_FD, include/net/scm.h). */
 #define LINUX_MAX_DESCRIPTORS 253

@@ -5,8 +5,8 @@
 /// is told a few times, not with each tooth.
 ///
 /// Memory: what was found at the last looks is kept of resources from ``Configuration/least`` on, and of those that are
-/// still above a threshold; of no more than ``Configuration/most``, those above a threshold first, then the nearest.
-/// About 1 KB each, at most.
+/// still above a threshold, or were a minute ago; of no more than ``Configuration/most``, those above a threshold first, then
+/// the nearest. About 1 KB each, at most.
 public struct Pressure: Sendable {
     public struct Configuration: Sendable {
         /// Thousandths of its limit from which on a resource is followed.
@@ -33,6 +33,8 @@ public struct Pressure: Sendable {
 
     private let configuration: Configuration
     private var followed: [Resource: Followed] = [:]
+    /// Resources that the last look has found above a threshold and that there is no room for: their crossings are not told.
+    public private(set) var untold = 0
 
     public init(_ configuration: Configuration = Configuration()) {
         self.configuration = configuration
@@ -53,11 +55,11 @@ public struct Pressure: Sendable {
         var crossings: [PressureCrossing] = []
         var vanished = Set(followed.keys.filter(covers))
         for occupancy in occupancies where !vanished.isEmpty { vanished.remove(occupancy.resource) }
-        for occupancy in selected(occupancies) { take(occupancy, at: time, &crossings) }
         for resource in vanished {
             guard let last = followed[resource]?.occupancy else { continue }
             take(Occupancy(resource, used: 0, limit: last.limit, holders: []), at: time, &crossings)
         }
+        for occupancy in selected(occupancies) { take(occupancy, at: time, &crossings) }
         return crossings
     }
 
@@ -72,15 +74,27 @@ public struct Pressure: Sendable {
 
     /// What is worth following, and as much of it as there is room for; the rest is forgotten.
     private mutating func selected(_ occupancies: [Occupancy]) -> [Occupancy] {
+        untold = 0
         let worthy = occupancies.filter { $0.reaches(configuration.least) || followed[$0.resource] != nil }
-        guard worthy.count > configuration.most else { return worthy }
-        func rank(_ occupancy: Occupancy) -> (Int, Double) {
-            let isAbove = followed[occupancy.resource]?.states.contains { $0.isAbove } ?? false
-            return (isAbove ? 1 : 0, occupancy.share ?? 0)
+        guard worthy.count + followed.count > configuration.most else { return worthy }
+        func ranked(_ occupancy: Occupancy) -> (rank: (Int, Double), occupancy: Occupancy) {
+            // Who was told to be above must be told to be below; there are never more of them than there is room for.
+            ((isAbove(occupancy.resource) ? 1 : 0, occupancy.share ?? 0), occupancy)
         }
-        let sorted = worthy.map { (rank: rank($0), occupancy: $0) }.sorted { $0.rank > $1.rank }.map(\.occupancy)
-        for occupancy in sorted[configuration.most...] { followed[occupancy.resource] = nil }
-        return Array(sorted[..<configuration.most])
+        let found = Set(worthy.map(\.resource))
+        let others = followed.filter { !found.contains($0.key) }
+        var all = worthy.map(ranked) + others.map { ranked($0.value.occupancy) }
+        guard all.count > configuration.most else { return worthy }
+        all.sort { $0.rank > $1.rank }
+        for (_, occupancy) in all[configuration.most...] {
+            followed[occupancy.resource] = nil
+            if occupancy.reaches(PressureThreshold.high.level) { untold += 1 }
+        }
+        return all[..<configuration.most].map(\.occupancy).filter { found.contains($0.resource) }
+    }
+
+    private func isAbove(_ resource: Resource) -> Bool {
+        followed[resource]?.states.contains { $0.isAbove } ?? false
     }
 
     private mutating func take(_ occupancy: Occupancy, at time: UInt64, _ crossings: inout [PressureCrossing]) {

@@ -10,17 +10,6 @@ public final class TopNode {
     /// Resources whose growth is followed, see ``Pressure``.
     private static let followed = 2_048
 
-    /// The failures of one resource.
-    private struct Failing {
-        var tallies: [FailureTally] = []
-        var count: UInt64 = 0
-        /// Those of them that are another resource's, which was forgotten: not new when they come.
-        var past: UInt64 = 0
-        var perSecond = 0.0
-        /// CLOCK_MONOTONIC, nanoseconds.
-        var lastTime: UInt64 = 0
-    }
-
     /// CLOCK_MONOTONIC, nanoseconds.
     private let start: UInt64
     private let filter: Filter
@@ -33,7 +22,7 @@ public final class TopNode {
     public var destinations: [NamespaceIdentity: [TableCensus.Destination]] = [:]
     private var occupancies: [Occupancy] = []
     private var pressure = Pressure(.init(least: 0, most: TopNode.followed))
-    private var failing: [Resource: Failing] = [:]
+    private var failing: [Resource: TopFailures] = [:]
     private var failuresTime: UInt64
 
     /// - Parameters:
@@ -84,9 +73,9 @@ public final class TopNode {
     public func failures(_ tallies: [FailureTally], at time: UInt64) {
         let seconds = Double(max(time &- failuresTime, 1)) / 1e9
         failuresTime = time
-        var next: [Resource: Failing] = [:]
+        var next: [Resource: TopFailures] = [:]
         for tally in tallies {
-            next[tally.resource.asWanted, default: Failing()].tallies.append(tally)
+            next[tally.resource.asWanted, default: TopFailures()].tallies.append(tally)
         }
         for (resource, var state) in next {
             let before = failing[resource]
@@ -105,7 +94,8 @@ public final class TopNode {
     ///
     /// - Parameter time: CLOCK_MONOTONIC, nanoseconds.
     public func picture(at time: UInt64) -> TopPicture {
-        var picture = TopPicture(facts: facts, elapsed: time &- start)
+        var picture = TopPicture(facts: facts, clock: clock, elapsed: time &- start)
+        (picture.failing, picture.occupancies, picture.destinations) = (failing, occupancies, destinations)
         picture.fullestTable = occupancies.filter { $0.resource.kind == .conntrack }
             .max { ($0.share ?? 0, $0.used) < ($1.share ?? 0, $1.used) }
         var unmet = failing
@@ -138,22 +128,13 @@ public final class TopNode {
         return picture
     }
 
-    private func isFailing(_ failing: Failing, at time: UInt64) -> Bool {
+    private func isFailing(_ failing: TopFailures, at time: UInt64) -> Bool {
         failing.lastTime > 0 && time < failing.lastTime + Self.failingTime
     }
 
     private func passes(_ occupancy: Occupancy) -> Bool {
         if filter.isEmpty { return true }
         return filter.evaluate(occupancy, types: occupancy.resource.kind.types) { names.owner(of: $0).verdict } == .pass
-    }
-
-    /// The failures of a resource by type and cause.
-    func tallies(of resource: Resource) -> [FailureTally] { failing[resource.asWanted]?.tallies ?? [] }
-
-    /// The resources of a namespace's ports, the most used first.
-    func ports(in namespace: NamespaceIdentity) -> [Occupancy] {
-        occupancies.filter { $0.resource.kind == .ports && $0.resource.namespace == namespace }
-            .sorted { $0.used > $1.used }
     }
 }
 
@@ -163,25 +144,6 @@ struct TopNames {
     var destinations: DestinationNames
 
     mutating func owner(of holder: HolderOwner) -> OwnerCache.Entry { owners.entry(for: holder.key) }
-}
-
-/// What `porttrace top` shows at a moment.
-public struct TopPicture: Sendable {
-    var facts: TopFacts
-    /// Nanoseconds since the start.
-    var elapsed: UInt64
-    /// By nearness.
-    public internal(set) var rows: [TopRow] = []
-    /// The conntrack table nearest to its limit, whether it passes the filter or not; nil: there is none.
-    var fullestTable: Occupancy?
-    /// Since the start, and during the last interval.
-    var failures: UInt64 = 0
-    var failuresPerSecond = 0.0
-
-    init(facts: TopFacts, elapsed: UInt64) {
-        self.facts = facts
-        self.elapsed = elapsed
-    }
 }
 
 extension TopRow {

@@ -42,7 +42,7 @@ extension TopScreen {
 
     private func failures(_ row: TopRow) -> TopLine {
         let rate = TopWords.rate(row.failuresPerSecond, signed: false)
-        let causes = node.tallies(of: row.occupancy.resource).map { "\($0.type.words) \($0.count)" }
+        let causes = picture.tallies(of: row.occupancy.resource).map { "\($0.type.words) \($0.count)" }
         let words = "failures: \(row.failures)\(rate.isEmpty ? "" : ", \(rate)/s") (\(causes.joined(separator: ", ")))"
         return TopLine(words, row.isFailing ? .critical : .plain)
     }
@@ -83,10 +83,10 @@ extension TopScreen {
         }
         switch resource.kind {
         case .conntrack:
-            let known = node.destinations[resource.namespace] ?? []
+            let known = picture.destinations[resource.namespace] ?? []
             return known.prefix(Self.mostDestinations).map { line($0.count, $0.proto, $0.endpoint) }
         case .bindPorts, .timeWait:
-            return node.ports(in: resource.namespace).prefix(Self.mostDestinations).compactMap { ports in
+            return picture.ports(in: resource.namespace).prefix(Self.mostDestinations).compactMap { ports in
                 ports.resource.destination.map { line(ports.used, ports.resource.proto, $0) }
             }
         case .ports, .snat: return []
@@ -94,7 +94,7 @@ extension TopScreen {
     }
 
     private func lastFailures(_ row: TopRow) -> [TopLine] {
-        let tallies = node.tallies(of: row.occupancy.resource)
+        let tallies = picture.tallies(of: row.occupancy.resource)
         let last = tallies.flatMap { tally in tally.recent.map { (tally: tally, failure: $0) } }
             .sorted { $0.failure.time > $1.failure.time }
         return last.prefix(Self.mostFailures).map { tally, failure in
@@ -102,7 +102,7 @@ extension TopScreen {
             var time = TerminalText()
             if failure.time > 0 {
                 time.append(ascii: {
-                    TimestampCache.append(timeOfDay: node.clock.utc(monotonic: failure.time), to: &$0)
+                    TimestampCache.append(timeOfDay: picture.clock.utc(monotonic: failure.time), to: &$0)
                 })
             }
             line.append(time.padded(to: 12))
