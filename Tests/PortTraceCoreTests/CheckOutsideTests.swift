@@ -21,18 +21,21 @@ import Testing
         #expect(Node().diagnosis.notVisible.isEmpty)
     }
 
-    /// Ten thousand resources near their limit: the fullest are shown, and it is said that there are more.
+    /// Ten thousand resources near their limit: the fullest are shown, and it is said that there are more. A table that is
+    /// less full than any of them is shown too.
     @Test func manyFindingsAreCut() {
-        let node = Node().with {
+        let node = Node.tableFilling.with {
             for port in UInt16(1)...10_000 {
                 var resource = Node.ports
                 resource.destination?.port = port
-                $0.use(resource, 800 + UInt64(port % 200), of: 1_000)
+                $0.use(resource, 860 + UInt64(port % 140), of: 1_000)
             }
         }
         let diagnosis = node.diagnosis
-        #expect(diagnosis.findings.count == 50)
+        let problems = diagnosis.findings.map(\.problem)
+        #expect(problems.count { $0 == .portExhaustion } == NodeDiagnosis.mostFindings)
+        #expect(problems.last == .conntrackFull && problems.count == NodeDiagnosis.mostFindings + 1)
         #expect(diagnosis.findings.first?.occupancy.used == 999)
-        #expect(diagnosis.notVisible.contains { $0.hasPrefix("9,950 more findings") })
+        #expect(diagnosis.notVisible.contains { $0.hasPrefix("9,980 more findings") })
     }
 }

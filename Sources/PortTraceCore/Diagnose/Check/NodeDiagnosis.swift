@@ -10,7 +10,8 @@ public struct NodeDiagnosis: Sendable {
     /// What is worth knowing and no finding: counters that have stood still, limits of others.
     public let remarks: [String]
 
-    private static let mostFindings = 50
+    /// Of each problem: a hundred full port ranges must not hide the table that is filling.
+    static let mostFindings = 20
 
     /// Judges a sample. Linear time.
     ///
@@ -18,7 +19,11 @@ public struct NodeDiagnosis: Sendable {
     public init(_ sample: NodeSample, name: @escaping (HolderOwner) -> String) {
         let view = NodeView(sample, name: name)
         let troubles = view.troubles()
-        findings = troubles.prefix(NodeDiagnosis.mostFindings).map { view.finding(of: $0) }
+        var counts: [Finding.Problem: Int] = [:]
+        findings = troubles.compactMap { trouble in
+            counts[trouble.problem, default: 0] += 1
+            return counts[trouble.problem]! > Self.mostFindings ? nil : view.finding(of: trouble)
+        }
 
         // What a verdict rests on first.
         let unseen = view.notVisible
@@ -26,7 +31,7 @@ public struct NodeDiagnosis: Sendable {
         if troubles.count > findings.count {
             notVisible.append(
                 "\(CheckWords.number(UInt64(troubles.count - findings.count))) more findings (the "
-                    + "first are enough)")
+                    + "worst of each problem are enough)")
         }
         notVisible += view.outside
         self.notVisible = notVisible
