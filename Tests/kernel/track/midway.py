@@ -90,19 +90,24 @@ def twice(lab):
 
 @case
 def ring(lab):
-    """Hardly any room for samples: the lines come later, the counts are the same."""
+    """Room for 23 samples, and nobody who takes them for a while: the lines come later, the counts are the same."""
     only_with_porttrace(lab)
-    senders = everyone("p1", "p2", "node")
-    lab.build("p1", "p2")
+    pods = ("p1", "p2", "p3", "p4")
+    senders = everyone(*pods, "node")
+    lab.build(*pods)
     lab.track()
     lab.count(*senders)
     lab.fill_up()
     lab.attach(env=os.environ | {"PORTTRACE_RING_BYTES": "4096"})
-    lab.send(*senders, linger=2.5).close()
+    lab.trace.process.send_signal(signal.SIGSTOP)
+    crowd = lab.send(*senders)
+    lab.trace.process.send_signal(signal.SIGCONT)
+    time.sleep(2.5)
+    crowd.close()
     lab.detach()
     judge = Judge(lab, owned=0)
     lost = judge.summary.get("lost", {}).get("ring", 0)
     lab.note(f"{lost} samples lost")
-    if lab.trace and not lost:
-        judge.problem("a ring of 4 KiB lost nothing: this tested nothing")
+    if not lost:
+        judge.problem("nothing lost: this tested nothing")
     return judge

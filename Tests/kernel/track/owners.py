@@ -1,5 +1,7 @@
 """Whose packets: senders that close at once, ports and addresses that several have."""
 
+import time
+
 from robust.lab import case
 
 from .judge import Judge
@@ -87,6 +89,33 @@ def reuse_port(lab):
     lab.build("p1", "p2")
     lab.refuse(*senders)
     return told(lab)
+
+
+@case
+def taken_address(lab):
+    """A pod gets the address that another one has, and sends at once: its link tells whose packets they are."""
+    lab.build("p1", "p2")
+    lab.track()
+    old, new = lab.pods["p1"], lab.pods["p2"]
+    new.v4 = old.v4
+    sender = Sender("taker", "p2")
+    lab.count(sender)
+    lab.fill_up()
+    lab.attach()
+    time.sleep(1.5)  # porttrace knows the first one's address
+    crowd = lab.crowd(sender)
+    new.net.ip(
+        f"addr flush dev eth0 scope global\naddr add {new.v4}/32 dev eth0\n"
+        f"route add {new.gateway4} dev eth0\nroute add default via {new.gateway4}\n"
+    )
+    crowd.start()
+    crowd.outcomes()
+    lab.detach()
+    judge = told(lab)
+    owned = judge.owners_of_all()[0].get("own", 0)
+    if owned < NEARLY * judge.refused:
+        judge.problem(f"{owned} of {judge.refused} with the one that sent them")
+    return judge
 
 
 @case
