@@ -93,7 +93,7 @@ final class NodeWatch {
         interrupts.start(interval: options.interval, duration: options.duration)
         while interrupts.stoppedAt == nil, output.state == .open {
             guard wait(view) else { break }
-            _ = try session.conntrack?.refresh()
+            if try session.conntrack?.refresh() ?? false { stream.refreshDestinations() }
             pressure?.update()
             try readSamples()
             if interrupts.reloadIsDue {

@@ -219,6 +219,26 @@ import Testing
         #expect(names(in: test.take()).isEmpty)
     }
 
+    /// Not only when something fails towards it: then that would be too late for a name.
+    @Test func anAddressIsAskedAgainEachSecond() throws {
+        let owners = Owners()
+        let address = IPAddress(ipv4: 0x0a00_0009)
+        let other = NamespaceIdentity(inode: namespace.inode, mix: namespace.mix + 1)
+        owners.namespaces = [namespace: Self.pod, other: Self.pod(named: "checkout-2")]
+        owners.addresses[address] = namespace
+        let test = TestStream(.ndjson, owners: owners)
+        test.sample(.example)
+        #expect(names(in: test.take()) == ["checkout-1"])
+        owners.addresses[address] = other
+        owners.now += 1_000_000_000
+        test.stream.refreshDestinations()
+        owners.now += 500_000_000
+        row(test, first: 999_999_999, last: 1_400_000_000)
+        #expect(names(in: test.take()).isEmpty)
+        row(test, first: 1_000_000_000, last: 1_400_000_000)
+        #expect(names(in: test.take()) == ["checkout-2"])
+    }
+
     @Test func anAddressThatIsFirstAskedLateIsNotSure() throws {
         let owners = Owners()
         owners.namespaces[namespace] = Self.pod

@@ -63,6 +63,11 @@ struct DestinationNames {
         if let address { _ = place(of: address) }
     }
 
+    /// Asks again whose the addresses are that pods had, so that it is known since when another one has it.
+    mutating func refresh() {
+        for address in places.keys { note(address) }
+    }
+
     private mutating func place(of address: IPAddress) -> Place? {
         guard let (namespace, time) = owners.podNamespace(at: address) else { return nil }
         let known = places[address]

@@ -53,6 +53,11 @@ public final class EventStream {
         text = TextOutput(each: configuration.each, colour: configuration.colour)
     }
 
+    /// To be called each second: addresses of pods may have moved.
+    public func refreshDestinations() {
+        names.destinations.refresh()
+    }
+
     // MARK: Records in
 
     /// Takes a record of the ring buffer: one failure, shown at once where it passes.

@@ -52,12 +52,13 @@ def remove_leftovers():
 class Net:
     """A network namespace of the test."""
 
+    is_removed = False
+
     def __init__(self, prefix, kind):
         self.kind, self.name = kind, f"{prefix}-{kind}"
         execute(["ip", "netns", "add", self.name])
         self.path = pathlib.Path("/run/netns") / self.name
         self.inode = self.path.stat().st_ino
-        self.is_removed = False
         self.counted = {}  # name → (chain, match)
         self.ip("link set lo up")
         self.sysctl("net/ipv4/conf/all/rp_filter", 0)
