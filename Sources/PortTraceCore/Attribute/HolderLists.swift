@@ -32,9 +32,9 @@ struct HolderLists {
     mutating func entry(of failure: borrowing Failure, at time: UInt64, owners: inout OwnerCache) -> Entry {
         guard failure.hasHolders else { return Entry() }
         let resource = Resource(wantedBy: failure)
-        if let known = entries[resource], time < known.time + Self.freshness { return known.entry }
+        if let known = entries[resource], !time.isPast(known.time, by: Self.freshness) { return known.entry }
         if entries.count >= Self.mostEntries {
-            guard time >= forgotten + Self.freshness else { return Entry() }
+            guard time.isPast(forgotten, by: Self.freshness) else { return Entry() }
             entries.removeAll(keepingCapacity: true)
             forgotten = time
         }
@@ -66,6 +66,11 @@ struct HolderLists {
         text.append(occupancy.age(at: time))
         return text
     }
+}
+
+extension UInt64 {
+    /// Whether a time is later than another by so much at least; of records, whose times may be any.
+    fileprivate func isPast(_ other: UInt64, by span: UInt64) -> Bool { self >= other && self - other >= span }
 }
 
 extension Failure {

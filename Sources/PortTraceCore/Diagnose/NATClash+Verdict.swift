@@ -78,7 +78,7 @@ extension NATClash {
     ) -> Bool {
         guard isComparable(holder), let timeout = holder.timeout,
             case let longest = others.lazy.filter(isComparable).compactMap(\.timeout).reduce(freshTimeout, max),
-            longest >= timeout + 2
+            longest > timeout, longest - timeout >= 2
         else { return false }
         // The rest of a second is cut off what each has left.
         return delay <= UInt64(longest - timeout - 1) * 1_000_000_000 - NATClash.longestRace

@@ -74,17 +74,20 @@ struct KnownFilter {
             })
         option(!pids.isEmpty, failure.hasProcess, pids.contains(failure.key.tgid))
         option(!comms.isEmpty, failure.hasProcess, comms.contains { failure.comm.elementsEqual($0.utf8) })
-        option(
-            !destinations.isEmpty, failure.destination != nil,
-            destinations.contains { $0.matches(failure.destination ?? [], failure.destinationPort) })
+        let port = failure.destinationPort
+        let isAddressed = destinations.contains { $0.matches(failure.destination ?? []) }
+        let isMet = destinations.contains {
+            $0.matches(failure.destination ?? []) && ($0.port == 0 || $0.port == port)
+        }
+        option(!destinations.isEmpty, failure.destination != nil && (isMet || port != 0 || !isAddressed), isMet)
         if verdicts.contains(.reject) { return .reject }
         return verdicts.contains(.undecided) ? .undecided : .pass
     }
 }
 
 extension KnownFilter.Destination {
-    func matches(_ other: [UInt8], _ otherPort: UInt16) -> Bool {
-        if port != 0, port != otherPort { return false }
+    /// Whether its address is meant.
+    func matches(_ other: [UInt8]) -> Bool {
         guard let address else { return true }
         var (pattern, length) = (address, length)
         if let mapped = pattern.mappedIPv4 {

@@ -68,7 +68,7 @@ struct LineCheck {
 
     private func checkOwner(_ failure: KnownFailure) throws(Finding) {
         let id = failure.cgroupID
-        try expectEqual("cgroup.id", json["cgroup"]?["id"]?.unsigned, id == 0 ? nil : id)
+        try expectEqual("cgroup.id", json["cgroup"]?["id"]?.unsigned, id == 0 ? nil : id & ~PT_CGROUP_V1)
         let path = id == 0 ? nil : stage.paths.path(ofCgroup: id)
         try expectEqual(
             "cgroup.path", json["cgroup"]?["path"], path.map { .string(String(decoding: $0, as: UTF8.self)) })
