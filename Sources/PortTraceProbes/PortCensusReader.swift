@@ -179,7 +179,7 @@ public final class PortCensusReader {
         add(.ports, state.strange, "sockets", "their network namespace could not be read")
         add(.ports, state.uncounted.1, "TCP sockets", "they have more owners than there is room for")
         add(.other, state.uncounted.2 + state.uncounted.3, "ports' owners", "there are more than there is room for")
-        // Few on any node, and none of them is counted less than it is for long.
+        // On a busy node chains change all the time, and little is missing of each.
         add(.other, state.moved, "chains of sockets", "they changed while they were read: some may be missing")
         add(.ports, state.long_chains, "chains of sockets", "they are too long to be read to their end")
         add(.other, state.crowded, "UDP sockets", "too many share a place of the table: a port may be counted twice")

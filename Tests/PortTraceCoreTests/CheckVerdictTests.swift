@@ -176,7 +176,7 @@ import Testing
                 $0.use(Node.ports, 28_232, of: 28_232, timeWait: 0)
                 $0.sample.ports!.occupancies[0].used = 400
                 $0.fail(.connectExhausted, .portRange, Node.ports, 3)
-            }, .failing, [.portExhaustion], "The 28,232 were in use when it failed; by the end 400 were."),
+            }, .failing, [.portExhaustion], "The 28,232 were in use at the fullest look; by the end 400 were."),
         Case(
             "ports that were held between the two looks alone", Node.burst, .failing, [.portExhaustion],
             "has no source port left towards 10.20.0.10:8080 (234 of 234 used, 100%)"),

@@ -28,8 +28,8 @@ enum pt_census_kind {
 
 enum pt_census_flag {
 	PT_CENSUS_IS_TIME_WAIT = 1 << 0,
-	PT_CENSUS_FOLDED = 1 << 1, /* ports: pt_census_keys was full; the addresses are given up */
-	PT_CENSUS_MET = 1 << 2,	   /* no count: a port, in tgid's place, that some process has open */
+	PT_CENSUS_FOLDED = 1 << 1,	 /* ports: pt_census_keys was full; the addresses are given up */
+	PT_CENSUS_MET = 1 << 2,		 /* no count: a port, in tgid's place, that some process has open */
 	PT_CENSUS_IN_FIN_WAIT2 = 1 << 3, /* of PT_CENSUS_IS_TIME_WAIT: in its substate, the peer has not closed */
 };
 

@@ -119,8 +119,11 @@ class Lab(track.Lab):
             return None
         forms = [self.start(form, *arguments) for form in ("json", "text")]
         self.trace = self.trace or forms[0]
-        for one in forms:
-            one.await_attached()
+        try:
+            for one in forms:
+                one.await_attached()
+        except FileNotFoundError as error:  # the one has ended before the other was attached
+            raise Overrun from error
         if meanwhile:
             meanwhile()
             if any(one.process.poll() is not None for one in forms):

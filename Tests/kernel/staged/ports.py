@@ -208,7 +208,7 @@ def ports_burst(lab):
         equal(towards(hog.net), 0, "sockets by ss, at the end")
 
     verdict = lab.check(meanwhile=burst)
-    words = ("were in use when it failed",)
+    words = ("were in use at the fullest look",)
     return conclude(
         lab, verdict, exhausted(lab, hog, {victim: 50}, used=WHOLE, limit=WHOLE, count=WHOLE, words=words)
     )

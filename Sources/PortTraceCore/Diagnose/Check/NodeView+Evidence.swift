@@ -16,7 +16,7 @@ extension NodeView {
         }
         if let now = trouble.usedNow {
             let used = Words.number(trouble.occupancy.used)
-            sentences.append("The \(used) were in use when it failed; by the end \(Words.number(now)) were.")
+            sentences.append("The \(used) were in use at the fullest look; by the end \(Words.number(now)) were.")
         } else if trouble.problem != .tupleConflict, trouble.problem != .conntrackInsertFailed,
             let growth = growthSentence(trouble)
         {

@@ -225,7 +225,9 @@ extension NodeView {
         let isOfQuestions = isDNSRace(trouble) && trouble.untranslated > 0
         let spread = trouble.mapping.flatMap { randomPorts($0, trouble) }
         if let spread { fixes.append(spread) }
-        if trouble.untranslated < trouble.races { fixes.append(randomly(spread == nil ? .now : .later)) }
+        if trouble.untranslated < trouble.races {
+            fixes.append(randomly(spread == nil && trouble.translated > 0 ? .now : .later))
+        }
         if isOfQuestions { fixes.append(socketForEach) }
         if trouble.untranslated > 0, !isOfQuestions {
             let who = trouble.victims.first.map { name($0.owner) } ?? "The program"

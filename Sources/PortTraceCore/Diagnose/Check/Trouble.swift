@@ -143,7 +143,9 @@ extension NodeView {
                 let occupancy = known ?? Occupancy(tally.resource, used: 0, limit: nil, holders: [])
                 var trouble = Trouble(problem, occupancy, isMeasured: known != nil)
                 let last = NodeView.occupancy(of: tally.resource, in: all)?.used ?? 0
-                if let known, last < known.used { trouble.usedNow = last }
+                if let known, last < known.used, problem == .init(nearing: known.resource.kind) {
+                    trouble.usedNow = last
+                }
                 troubles.append(trouble)
             }
             if let position = positions[key] { troubles[position].add(tally) }
@@ -151,8 +153,8 @@ extension NodeView {
         return troubles
     }
 
-    /// What a resource was used by when it failed, as far as is known: of all looks at it the fullest. Whoever has held it may
-    /// have let go of it before the last one.
+    /// How a resource was used, as far as is known: of all looks at it the fullest. Whoever has held it when it failed may have
+    /// let go of it before the last one.
     private func figures(of tally: FailureTally, in all: [Occupancy]) -> Occupancy? {
         // A range of a socket's own is not what was counted.
         if tally.cause == .portRange, ownRange(tally.portRange, in: tally.resource) != nil { return nil }
