@@ -159,5 +159,9 @@ struct MountedNamespacesTests {
         defer { _ = try? Shell.run("ip netns del \(name)") }
         let after = mounts.point(of: "/var/run/netns/\(name)")
         #expect(after == "/run/netns/\(name)")
+        let seen = mounts.point(of: "/netns/\(name)", below: "/run")
+        #expect(seen == "/netns/\(name)")
+        let elsewhere = mounts.point(of: "/run/netns/\(name)", below: "/host")
+        #expect(elsewhere == nil)
     }
 }

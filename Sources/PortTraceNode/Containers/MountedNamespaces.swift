@@ -19,13 +19,15 @@ struct MountedNamespaces: ~Copyable {
     /// The mount at a path that a runtime has written down; nil where there is none.
     ///
     /// Runtimes write /var/run for /run, to which it is a link.
-    mutating func point(of path: String) -> String? {
+    ///
+    /// - Parameter root: Where the root is seen of which the path is, without a slash at its end.
+    mutating func point(of path: String, below root: String = "") -> String? {
         let other = path.hasPrefix("/var/run/") ? String(path.dropFirst("/var".utf8.count)) : path
         let candidates = [path, other]
-        if let point = candidates.first(where: points.contains) { return point }
+        if let point = candidates.first(where: { points.contains(root + $0) }) { return point }
         guard hasChanged() else { return nil }
         read()
-        return candidates.first(where: points.contains)
+        return candidates.first { points.contains(root + $0) }
     }
 
     private func hasChanged() -> Bool {

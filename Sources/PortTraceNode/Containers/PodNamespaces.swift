@@ -45,13 +45,16 @@ public final class PodNamespaces: Sendable {
     private let proc: String
     /// Where the host's mounts may be seen, the best first.
     private let roots: [String]
-    private let mounts: Mutex<MountedNamespaces>
+    /// Of process 1, for the first of them, and of this one, for the others.
+    private let hostMounts: Mutex<MountedNamespaces>
+    private let ownMounts: Mutex<MountedNamespaces>
 
     init(hostRoot: String) {
         proc = NodeProc.path(hostRoot: hostRoot)
         // Those of process 1 are the host's, also where this process has others.
         roots = ["\(proc)/1/root", hostRoot] + (proc == "/proc" ? ["/"] : [])
-        mounts = Mutex(MountedNamespaces(mountInfo: "\(proc)/1/mountinfo"))
+        hostMounts = Mutex(MountedNamespaces(mountInfo: "\(proc)/1/mountinfo"))
+        ownMounts = Mutex(MountedNamespaces(mountInfo: "/proc/self/mountinfo"))
     }
 
     /// Begins, with what has come until now.
@@ -102,10 +105,15 @@ public final class PodNamespaces: Sendable {
     }
 
     private func identity(mountedAt path: [UInt8], _ identify: Identify) -> NamespaceIdentity? {
-        // Any other path may lead to where an open() waits for a server.
-        guard let point = mounts.withLock({ $0.point(of: String(decoding: path, as: UTF8.self)) }) else { return nil }
+        let path = String(decoding: path, as: UTF8.self)
         let resolve = UInt64(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
-        for root in roots {
+        for (number, root) in roots.enumerated() {
+            // Any other path may lead to where an open() waits for a server.
+            let point =
+                number == 0
+                ? hostMounts.withLock { $0.point(of: path) }
+                : ownMounts.withLock { $0.point(of: path, below: root == "/" ? "" : root) }
+            guard let point else { continue }
             let folder = open(root, linux_o_path | O_DIRECTORY | O_CLOEXEC)
             guard folder >= 0 else { continue }
             defer { close(folder) }
