@@ -282,6 +282,13 @@ extension PressureCrossing {
         #expect(watched.pressure.delay(afterLookCosting: 0) { $0.kind == .ports } == 10 * second)
     }
 
+    @Test(arguments: [(1, 0, 1), (1, 1_000, 1), (100, 749, 5), (100, 750, 2)] as [(UInt64, UInt64, UInt64)])
+    func delaysOfWhatIsWatched(_ milliseconds: UInt64, _ urgency: UInt64, _ seconds: UInt64) {
+        let delay = Pressure.watchedDelay(afterLookCosting: milliseconds * 1_000_000, urgency: urgency)
+        #expect(delay == seconds * second)
+        #expect(Pressure.watchedDelay(afterLookCosting: .max, urgency: urgency) > 60 * second)
+    }
+
     @Test func howUrgentItIs() {
         let watched = Watched()
         #expect(watched.pressure.urgency { _ in true } == 0)

@@ -56,6 +56,24 @@ import Testing
         #expect(later.failures == 120)
     }
 
+    /// What is near or fails is looked at more often.
+    @Test func urgencyIsOfTheNearestAndOfWhatFails() {
+        let node = ReplayedNode().node
+        let start = ReplayedNode.start
+        #expect(node.urgency { _ in true } == 0)
+        let translations = Resource(.snat, in: NamespaceIdentity(inode: 77, mix: 5), proto: 17)
+        node.look([Occupancy(translations, used: 48, limit: 60, holders: [])], at: start) { $0.kind == .snat }
+        #expect(node.urgency { $0.kind == .snat } == 800)
+        #expect(node.urgency { $0.kind != .snat } == 0)
+        var wanted = translations
+        wanted.namespace.mix = 0
+        let tally = FailureTally(type: .snatExhausted, cause: .natPorts, resource: wanted, count: 3)
+        node.failures([tally], at: start + 1_000_000_000)
+        #expect(node.urgency { $0.kind == .snat } == 1_000)
+        node.failures([tally], at: start + 12_000_000_000)
+        #expect(node.urgency { $0.kind == .snat } == 800)
+    }
+
     @Test func failuresThatNoCensusHasMet() throws {
         let node = ReplayedNode().node
         var tally = FailureTally(
