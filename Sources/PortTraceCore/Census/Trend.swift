@@ -3,9 +3,9 @@
 /// At most 32 looks are kept, at least 0.9 s apart but for the last two: half a minute where looks are frequent, more where
 /// they are seldom. The rate is the slope of the line through the longest run of them, from the latest back, that is
 /// nearly straight: what stood still and then began to climb is measured from where it began. Where no run is straight,
-/// it is that of the last three, if they are and have risen by more than chance: a climb that has only begun after many
-/// looks at what stood still. Else it is the line through all of them, and what does not follow even that is not rising. What has stood still at the last
-/// looks for longer than it can by chance, at the rate of all of them, does not grow.
+/// it is the line through all of them. What does not follow that closely is measured by the last three, if they are straight
+/// and have risen by more than chance: a climb that has only begun. What does not follow it at all is not rising. What has
+/// stood still at the last looks for longer than it can by chance, at the rate of all of them, does not grow.
 struct Trend: Sendable {
     private struct Look {
         /// CLOCK_MONOTONIC, nanoseconds.
@@ -19,7 +19,8 @@ struct Trend: Sendable {
     /// Looks that a straight run has at least, and how much of their variance it explains.
     private static let leastRun = 5
     private static let straight = 0.985
-    /// The same for all looks together, where none is straight: less of it is noise.
+    /// The same for all looks together, where none is straight: closely, as a few must, and at all; less of it is noise.
+    private static let followingClosely = 0.9
     private static let following = 0.6
     /// Looks that a climb has which has only begun, and the share of the limit, one in so many, that it then has risen by.
     private static let leastClimb = 3
@@ -70,7 +71,8 @@ struct Trend: Sendable {
     private func line(towards limit: UInt64?) -> Line? {
         guard looks.count > 1, let whole = line(through: looks[...]) else { return nil }
         var chosen = whole
-        chosen.isRising = whole.slope > 0 && whole.fit >= (looks.count < Trend.leastRun ? 0.9 : Trend.following)
+        let least = looks.count < Trend.leastRun ? Trend.followingClosely : Trend.following
+        chosen.isRising = whole.slope > 0 && whole.fit >= least
         guard whole.fit < Trend.straight else { return chosen }
         if looks.count > Trend.leastRun {
             if isStill(at: whole.slope) { return Line(slope: 0, fit: 1) }
@@ -80,7 +82,7 @@ struct Trend: Sendable {
                 return run
             }
         }
-        return climb(towards: limit) ?? chosen
+        return whole.fit < Trend.followingClosely ? climb(towards: limit) ?? chosen : chosen
     }
 
     /// The line through the last looks, where it climbs there; nil: it does not.
