@@ -6,11 +6,6 @@ import PortTraceProbes
 
 /// What holds this node's ports and conntrack entries, looked at when it is asked for, at the pace that its cost allows.
 final class NodeCensus: CensusSource {
-    /// A look at the ports takes at most this share of the time, one in so many.
-    private static let portsShare: UInt64 = 50
-    /// Nanoseconds between two looks at the ports at least.
-    private static let nearest: UInt64 = 1_000_000_000
-
     /// Nanoseconds by which a refresh may come early, so that one a second finds a look due each time.
     private static let slack: UInt64 = 100_000_000
 
@@ -20,7 +15,6 @@ final class NodeCensus: CensusSource {
     /// Whether somebody asks for a process: then an owner's are told apart.
     private let tellsProcesses: Bool
     private var pace = TablePace()
-    private var nextPorts: UInt64 = 0
     /// Of the last look at the ports: when it ended, and its CPU time; nanoseconds.
     private var portsEnd: UInt64 = 0
     private var portsCost: UInt64 = 0
@@ -36,6 +30,8 @@ final class NodeCensus: CensusSource {
     private(set) var notVisible: [NotVisible] = []
     /// Tables of these of which it is known how many entries they have.
     private(set) var unread: [UsedTable] = []
+    /// Why the ports could not be looked at the last time that it was due; nil: they could.
+    private(set) var portsRefusal: String?
     private(set) var counters: [NamespaceCounters] = []
 
     init(session: ProbeSession, names: NodeNames, hostRoot: String, tellsProcesses: Bool) {
@@ -56,15 +52,16 @@ final class NodeCensus: CensusSource {
         let inode = resource.namespace.inode
         switch resource.kind {
         case .ports, .bindPorts, .timeWait:
-            if UInt64(KernelClock.monotonicNow()) >= nextPorts { try? lookAtPorts() }
+            lookAtPorts(after: Pressure.watchedDelay(afterLookCosting: portsCost, urgency: 0), slack: 0)
             return ports?.occupancy(
                 resource.kind, netnsID: inode, proto: resource.proto, source: resource.source,
                 destination: resource.destination)
         case .conntrack:
-            askForTables()
+            askForTables(urgency: 0)
             return table(inode)?.table
         case .snat:
-            askForTables()
+            // It is asked for as it is spent.
+            askForTables(urgency: 1_000)
             return table(inode)?.translations.first {
                 $0.resource.proto == resource.proto && $0.resource.source == resource.source
                     && $0.resource.destination == resource.destination
@@ -72,24 +69,17 @@ final class NodeCensus: CensusSource {
         }
     }
 
-    /// Whether the ports can be looked at here.
-    var seesPorts: Bool { session.ports != nil }
-
-    /// Looks at what is due, where it is due: ports now, tables on their own thread.
-    func refresh() {
-        if UInt64(KernelClock.monotonicNow()) + Self.slack >= nextPorts { try? lookAtPorts() }
-        askForTables()
+    /// Looks at what is due for a screen that somebody watches: ports now, tables on their own thread.
+    func refresh(for node: TopNode) {
+        askForTables(urgency: node.urgency { $0.kind == .snat })
+        let urgency = node.urgency { !$0.kind.isOfTables }
+        lookAtPorts(after: Pressure.watchedDelay(afterLookCosting: portsCost, urgency: urgency))
     }
 
     /// The same at the pace that the distance to the limits wants.
-    ///
-    /// - Throws: ``ProbeError`` where the kernel refuses the look at the ports; the tables are asked for all the same.
-    func refresh(by pressure: borrowing Pressure) throws(ProbeError) {
+    func refresh(by pressure: borrowing Pressure) {
         askForTables(urgency: pressure.urgency { $0.kind == .snat })
-        guard seesPorts else { return }
-        let pause = pressure.delay(afterLookCosting: portsCost) { !$0.kind.isOfTables }
-        let isDue = UInt64(KernelClock.monotonicNow()) + Self.slack >= portsEnd + pause
-        if isDue || ports == nil { try lookAtPorts() }
+        lookAtPorts(after: pressure.delay(afterLookCosting: portsCost) { !$0.kind.isOfTables })
     }
 
     /// What was found since the last call, each sort of look by itself.
@@ -151,15 +141,24 @@ final class NodeCensus: CensusSource {
 
     /// Takes a census of the ports now.
     func lookAtPorts() throws(ProbeError) {
-        let begun = UInt64(KernelClock.monotonicNow())
         let before = KernelClock.threadTime()
         defer {
             portsEnd = UInt64(KernelClock.monotonicNow())
             portsCost = UInt64(max(0, KernelClock.threadTime() - before))
-            nextPorts = portsEnd + max(Self.nearest, (portsEnd - begun) * Self.portsShare)
         }
         ports = try session.ports?.take(processes: tellsProcesses) { [names] namespace, _ in
             names.names(of: namespace) != nil
+        }
+    }
+
+    /// The same if the last one was so long ago, in nanoseconds. Where it fails ``portsRefusal`` says why.
+    private func lookAtPorts(after pause: UInt64, slack: UInt64 = NodeCensus.slack) {
+        guard portsEnd == 0 || UInt64(KernelClock.monotonicNow()) + slack >= portsEnd + pause else { return }
+        do throws(ProbeError) {
+            try lookAtPorts()
+            portsRefusal = session.ports == nil ? "the kernel refuses the programs that look at them" : nil
+        } catch {
+            portsRefusal = error.message
         }
     }
 
@@ -168,7 +167,7 @@ final class NodeCensus: CensusSource {
     /// Has the tables read if that is due and there is anything to read; the answer comes later.
     ///
     /// - Parameter urgency: thousandths of its limit that something in them has reached, as far as is known beside their sizes.
-    private func askForTables(urgency: UInt64 = 0) {
+    private func askForTables(urgency: UInt64) {
         let used = session.conntrack?.usedTables()
         if let used, used.tables.isEmpty, tables.isEmpty { return }
         let entries = used?.tables.reduce(0) { $0 + $1.entries } ?? 0
@@ -179,8 +178,8 @@ final class NodeCensus: CensusSource {
         let now = UInt64(KernelClock.monotonicNow())
         guard !isAsked, now >= earliest else { return }
         // Whose the host's own entries are its sockets tell.
-        if fullest >= 500, now >= nextPorts, tables.contains(where: { !$0.ownConnections.isEmpty }) {
-            try? lookAtPorts()
+        if fullest >= 500, tables.contains(where: { !$0.ownConnections.isEmpty }) {
+            lookAtPorts(after: Pressure.watchedDelay(afterLookCosting: portsCost, urgency: 0), slack: 0)
         }
         _ = ask(counters: false)
     }

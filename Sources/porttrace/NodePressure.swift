@@ -22,6 +22,7 @@ final class NodePressure {
     private var pressure = Pressure()
     private var next: UInt64 = 0
     private var hasComplained = false
+    private var hasSaidUntold = false
     /// Until when tables wait for who holds them; nil: they do not.
     private var waitEnd: UInt64?
 
@@ -36,18 +37,15 @@ final class NodePressure {
     func update() {
         let now = UInt64(KernelClock.monotonicNow())
         guard now >= next else { return }
-        do throws(ProbeError) {
-            try census.refresh(by: pressure)
-            if !census.seesPorts { complain("the kernel refuses the programs that look at them") }
-        } catch {
-            complain(error.message)
-        }
+        census.refresh(by: pressure)
+        if let refusal = census.portsRefusal { complain(refusal) }
         let looks = census.takeLooks(at: now)
         let waits = waitsForHolders(at: now)
         for look in looks where !(waits && look.sort == .tables) {
             for crossing in pressure.look(look.occupancies, at: look.time, covers: look.covers) {
                 stream.pressure(crossing, at: look.time)
             }
+            sayUntold()
         }
         let isQuiet = pressure.urgency { _ in true } < Self.near
         next = now + (isQuiet ? Self.quietPeriod : Self.period)
@@ -68,6 +66,14 @@ final class NodePressure {
         let end = waitEnd ?? now + Self.longestWait
         waitEnd = end
         return now < end
+    }
+
+    /// A node with more resources near their limits than can be followed: said once.
+    private func sayUntold() {
+        guard pressure.untold > 0, !hasSaidUntold else { return }
+        hasSaidUntold = true
+        StandardError.write(
+            line: "\(pressure.count) resources are near their limits: of \(pressure.untold) more no crossing is told")
     }
 
     private func complain(_ reason: String) {

@@ -31,7 +31,7 @@ final class NodeTopSource: TopSource {
         reloads = watch.reloads
         node.failures(watch.stream.tallies, at: time)
         let census = watch.census
-        census.refresh()
+        census.refresh(for: node)
         for look in census.takeLooks(at: time) {
             node.look(look.occupancies, at: look.time, covers: look.covers)
             switch look.sort {
@@ -45,7 +45,8 @@ final class NodeTopSource: TopSource {
             }
         }
         node.facts.notVisible =
-            ((census.ports?.notVisible ?? []) + census.notVisible).map { "\($0.what): \($0.why)" }
+            (census.portsRefusal.map { ["who holds the ports: \($0)"] } ?? [])
+            + ((census.ports?.notVisible ?? []) + census.notVisible).map { "\($0.what): \($0.why)" }
     }
 
     /// Changes of state are no failures: nobody asks for their hook here.

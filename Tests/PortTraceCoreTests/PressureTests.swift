@@ -156,6 +156,31 @@ extension PressureCrossing {
         }
     }
 
+    /// A climb that is looked at as often as its nearness wants, after a while at what it
+    /// begins with: each crossing's time.
+    @Test(arguments: [32.0, 60], [0.0, 0.3, 0.5, 0.7])
+    func timeLeftAtTheCrossings(_ length: Double, _ base: Double) {
+        for phase in stride(from: 0, to: 10, by: 2) {
+            let watched = Watched(limit: 28_000)
+            let start = 300 + Double(phase)
+            var (time, crossed) = (0.35, 0)
+            while crossed < 2 {
+                let progress = max(0, (time - start) / length)
+                let used = (base + (1 - base) * min(progress, 1)) * 28_000
+                for crossing in watched.look(UInt64(used), at: UInt64(time * 1e9)) {
+                    crossed += 1
+                    let left = (1 - progress) * length
+                    let eta = crossing.eta.map { Double($0) / 1e9 } ?? .infinity
+                    let what = "from \(base), phase \(phase): \(eta) s told, \(left) s left"
+                    #expect(abs(eta - left) <= max(0.2 * left, 0.1), "\(what)")
+                }
+                // Who comes each second looks when it is due, or a tenth of a second before.
+                let delay = Double(watched.pressure.delay(afterLookCosting: 1_000_000)) / 1e9
+                time += max((delay - 0.1).rounded(.up), 1)
+            }
+        }
+    }
+
     @Test func whatIsCountedUnevenlyStillHasATime() throws {
         var noise = Noise()
         let watched = Watched(limit: 100_000)
@@ -280,6 +305,13 @@ extension PressureCrossing {
         #expect(watched.pressure.delay(afterLookCosting: .max) > 60 * second)
         // Of another sort of look it says nothing.
         #expect(watched.pressure.delay(afterLookCosting: 0) { $0.kind == .ports } == 10 * second)
+    }
+
+    @Test(arguments: [(1, 0, 1), (1, 1_000, 1), (100, 749, 5), (100, 750, 2)] as [(UInt64, UInt64, UInt64)])
+    func delaysOfWhatIsWatched(_ milliseconds: UInt64, _ urgency: UInt64, _ seconds: UInt64) {
+        let delay = Pressure.watchedDelay(afterLookCosting: milliseconds * 1_000_000, urgency: urgency)
+        #expect(delay == seconds * second)
+        #expect(Pressure.watchedDelay(afterLookCosting: .max, urgency: urgency) > 60 * second)
     }
 
     @Test func howUrgentItIs() {

@@ -29,6 +29,9 @@ import Testing
             ("pid 666", ["bind_ports 190"]),
             ("cgroup /system.slice", ["ports 9000"]),
             ("dest 203.0.113.0/24", ["snat 58"]),
+            ("dest 203.0.113.10:443,[2001:db8::/32]:443", ["snat 58", "ports 9000"]),
+            ("dest 2001:db8::1234:5678:9abc:def0", ["ports 9000"]),
+            ("dest [2001:db8::1234:5678:9abc:def0]:80,198.51.100.0/24", []),
             ("kind snat_exhausted,bind_exhausted", ["snat 58", "bind_ports 190", "bind_ports 0"]),
             // Both must be true of the same holder.
             ("comm nginx pod worker-*", []),
@@ -54,6 +57,24 @@ import Testing
         let later = source.node.picture(at: ReplayedNode.start + 21_000_000_000)
         #expect(later.rows.allSatisfy { !$0.isFailing })
         #expect(later.failures == 120)
+    }
+
+    /// What is near or fails is looked at more often.
+    @Test func urgencyIsOfTheNearestAndOfWhatFails() {
+        let node = ReplayedNode().node
+        let start = ReplayedNode.start
+        #expect(node.urgency { _ in true } == 0)
+        let translations = Resource(.snat, in: NamespaceIdentity(inode: 77, mix: 5), proto: 17)
+        node.look([Occupancy(translations, used: 48, limit: 60, holders: [])], at: start) { $0.kind == .snat }
+        #expect(node.urgency { $0.kind == .snat } == 800)
+        #expect(node.urgency { $0.kind != .snat } == 0)
+        var wanted = translations
+        wanted.namespace.mix = 0
+        let tally = FailureTally(type: .snatExhausted, cause: .natPorts, resource: wanted, count: 3)
+        node.failures([tally], at: start + 1_000_000_000)
+        #expect(node.urgency { $0.kind == .snat } == 1_000)
+        node.failures([tally], at: start + 12_000_000_000)
+        #expect(node.urgency { $0.kind == .snat } == 800)
     }
 
     @Test func failuresThatNoCensusHasMet() throws {
@@ -95,6 +116,14 @@ import Testing
         #expect(holders.reduce(0) { $0 + ($1["count"] as? Int ?? 0) } == 223_000)
     }
 
+    /// What has a time until it is full has a rate.
+    @Test(arguments: [(0.04, "0.04"), (-0.0123456, "-0.012346"), (0.1, "0.1"), (12.34, "12.3"), (0, "0"), (-1e-9, "0")])
+    func rates(_ rate: Double, _ written: String) {
+        var output = OutputBuffer()
+        output.append(rate: rate)
+        #expect(output.withBytes { String(decoding: $0, as: UTF8.self) } == written)
+    }
+
     @Test func recentFailuresAreAFew() {
         var tallies = FailureTallies()
         var failure = Failure(type: .connectExhausted, cause: .portRange)
@@ -119,7 +148,8 @@ import Testing
 
     @Test(
         arguments: [
-            (nil, true, ""), (0, true, "0"), (0, false, ""), (0.04, true, "0"), (0.05, true, "+0.1"),
+            (nil, true, ""), (0, true, "0"), (0, false, ""), (0.04, true, "+0.04"), (0.004, true, "<0.01"),
+            (-0.004, true, "0"), (0.04, false, ""), (0.05, true, "+0.1"), (-0.04, true, "-0.04"),
             (-3.25, true, "-3.3"),
             (9.94, false, "9.9"), (9.96, false, "10"), (12_345, true, "+12345"), (-123_456, true, "-123k"),
         ] as [(Double?, Bool, String)])

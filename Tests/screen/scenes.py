@@ -6,11 +6,16 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 from ends import ended
 from stage import Skipped, expect, need_product
 from tmux import Terminal
+from unread import Unread
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "kernel"))
+from robust.bpf import freeze  # noqa: E402
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
 
@@ -181,6 +186,17 @@ def scene_product_refuses(stage):
         done = product(stage, option)
         expect((done.returncode, done.stdout) == (status, ""), f"{option}: {done}")
     path = stage.folder / "refusal"
+    with Terminal() as terminal:
+        # One of them alone is none.
+        for name, redirected in [("input", "</dev/null"), ("output", "| cat")]:
+            terminal.type(f"clear; ({stage.product} top; echo {name}=$? >&2) 2> {path} {redirected}")
+            terminal.type("clear; echo over")
+            terminal.wait_for("over")
+            said = path.read_text()
+            expect(f"{name}=2" in said and "needs a terminal" in said and said.count("\n") == 2, f"no {name}: {said!r}")
+        terminal.type(f"clear; env -u TERM {stage.product} top 2> {path}; echo status=$?")
+        terminal.wait_for("status=1")
+        expect("TERM is not set" in path.read_text(), f"no TERM: {path.read_text()!r}")
     for term, words in [("nonsense", "'nonsense' (TERM) is not known"), ("", "TERM is not set"), ("dumb", "cannot place")]:
         with Terminal(term=term) as terminal:
             terminal.type(f"{stage.product} top 2> {path}; echo status=$?")
@@ -218,6 +234,18 @@ def scene_product_colours(stage):
         terminal.wait_for("RESOURCE")
         expect(not re.search(r"\x1b\[[0-9;]*3[0-7][;m]", terminal.screen(styled=True)), "NO_COLOR, and colours")
         terminal.press("q")
+
+
+def scene_product_blind(stage):
+    """Where the kernel refuses the look at the ports, that is said: its records may not be taken out any more."""
+    need_product(stage)
+    with Unread([stage.product, "top"]) as terminal:
+        terminal.read(b"RESOURCE")
+        expect(freeze(terminal.process.pid, "pt_census_keys"), "there is no such map")
+        os.write(terminal.end, b"?")
+        terminal.read(b"who holds the ports: ")
+        os.write(terminal.end, b"q")
+        expect(terminal.wait("q") == 0 and terminal.modes_are_back(), "the end")
 
 
 def scene_readme(_):

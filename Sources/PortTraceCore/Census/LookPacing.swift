@@ -24,6 +24,18 @@ extension Pressure {
         return max(min(pace, max(left / 4, second)), min(cost, 3_600 * second) * rest)
     }
 
+    /// How long to wait where somebody looks on, or something has failed: a second, and so long that looks take 2 % of a core
+    /// at most; 5 % from three quarters of a limit on.
+    ///
+    /// - Parameters:
+    ///   - cost: CPU time of the last look, nanoseconds.
+    ///   - urgency: thousandths of its limit that the nearest of what the look finds has reached.
+    /// - Returns: Nanoseconds.
+    public static func watchedDelay(afterLookCosting cost: UInt64, urgency: UInt64) -> UInt64 {
+        let second: UInt64 = 1_000_000_000
+        return max(second, min(cost, 3_600 * second) * (urgency >= 750 ? 20 : 50))
+    }
+
     /// How near the nearest of some resources is to its limit: thousandths of it, and at least three quarters where the
     /// next threshold is less than a minute away.
     public func urgency(where covers: (Resource) -> Bool) -> UInt64 { Self.urgency(nearest(where: covers)) }

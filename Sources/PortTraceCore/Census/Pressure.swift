@@ -64,7 +64,9 @@ public struct Pressure: Sendable {
     }
 
     /// Growth of a resource a second; nil: it is not followed, or there was one look only.
-    public func rate(of resource: Resource) -> Double? { followed[resource]?.trend.rate }
+    public func rate(of resource: Resource) -> Double? {
+        followed[resource].flatMap { $0.trend.rate(towards: $0.occupancy.limit) }
+    }
 
     /// Nanoseconds until a resource reaches its limit at the recent rate; nil: it is not rising, or that is not known.
     public func eta(of resource: Resource) -> UInt64? {

@@ -32,7 +32,7 @@ extension TopNode {
             destination: names.destinations.entry(for: endpoint?.address, endpoint?.port ?? 0, at: nil).json)
         if let rate = row.rate {
             output.append(",\"rate_per_s\":")
-            output.append(tenths: rate)
+            output.append(rate: rate)
         }
         output.append(",\"failures_per_s\":")
         output.append(tenths: row.failuresPerSecond)

@@ -19,6 +19,18 @@ extension OutputBuffer {
         append(decimal: tenths % 10)
     }
 
+    /// A rate: as tenths, below a tenth as millionths, so that a slow one is not written as none.
+    mutating func append(rate: Double) {
+        guard abs(rate) < 0.1 else { return append(tenths: rate) }
+        var (rest, digits) = (UInt64((abs(rate) * 1_000_000).rounded()), 6)
+        guard rest > 0 else { return append(byte: UInt8(ascii: "0")) }
+        while rest % 10 == 0 { (rest, digits) = (rest / 10, digits - 1) }
+        if rate < 0 { append(byte: UInt8(ascii: "-")) }
+        append(byte: UInt8(ascii: "0"))
+        append(byte: UInt8(ascii: "."))
+        append(decimal: rest, digits: digits)
+    }
+
     /// A whole number in exactly so many decimal digits, zeros in front.
     ///
     /// - Precondition: it has no more digits.

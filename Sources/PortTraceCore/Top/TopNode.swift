@@ -90,6 +90,14 @@ public final class TopNode {
         failing = next
     }
 
+    /// How near the nearest of some resources is to its limit: thousandths of it, all of them where one fails, and at least
+    /// three quarters where a threshold is less than a minute away.
+    public func urgency(where covers: (Resource) -> Bool) -> UInt64 {
+        if failing.contains(where: { covers($0.key) && isFailing($0.value, at: failuresTime) }) { return 1_000 }
+        let nearest = occupancies.reduce(0) { covers($1.resource) ? max($0, min($1.share ?? 0, 1)) : $0 }
+        return max(UInt64(nearest * 1_000), pressure.urgency(where: covers))
+    }
+
     /// What there is to be shown now.
     ///
     /// - Parameter time: CLOCK_MONOTONIC, nanoseconds.

@@ -8,12 +8,15 @@ enum TopWords {
         return "\(number / 1_000_000_000)G"
     }
 
-    /// A number of a second: `12`, `0.4`; with a sign where it may shrink; empty for none.
+    /// A number of a second: `12`, `0.4`; with a sign, and hundredths, where it may shrink; empty for none.
     static func rate(_ rate: Double?, signed: Bool) -> String {
         guard let rate else { return "" }
         let size = min(abs(rate), 1e15)
-        if size < 0.05 { return signed ? "0" : "" }
         let sign = !signed ? "" : rate < 0 ? "-" : "+"
+        if size < 0.05 {
+            let hundredths = UInt64((size * 100).rounded())
+            return !signed ? "" : hundredths > 0 ? "\(sign)0.0\(hundredths)" : rate > 0 ? "<0.01" : "0"
+        }
         if size >= 9.95 { return sign + count(UInt64(size.rounded()), columns: 5) }
         let tenths = UInt64((size * 10).rounded())
         return "\(sign)\(tenths / 10).\(tenths % 10)"

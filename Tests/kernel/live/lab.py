@@ -49,10 +49,10 @@ class Snapshot:
 
 
 class Top:
-    """One porttrace that writes a line when it is asked for one, by the signal that flushes."""
+    """One porttrace that writes a line when it is asked for one, by the signal that flushes, or at an interval."""
 
-    def __init__(self, lab, *arguments):
-        command = [lab.options.porttrace, "top", "-o", "ndjson", "--interval", "1h", "--probe-mode", lab.mode]
+    def __init__(self, lab, *arguments, interval="1h"):
+        command = [lab.options.porttrace, "top", "-o", "ndjson", "--interval", interval, "--probe-mode", lab.mode]
         command += ["--host-root", lab.names.root, *arguments]
         self.trace = lab.stack.enter_context(Trace(command))
         self.trace.await_attached()
@@ -64,6 +64,10 @@ class Top:
     def look(self):
         """The next line."""
         self.trace.send(signal.SIGUSR1)
+        return self.next()
+
+    def next(self):
+        """The next line, asked for or not."""
         text = b""
 
         def whole():

@@ -93,11 +93,12 @@ class Judge:
 
     def __init__(self, lab):
         self.lab, self.problems, self.notes, self.real, self.seen = lab, [], lab.notes, 0, 0
+        self.skipped = []
 
     def result(self):
         return {
             "tiers": self.lab.trace.tiers if self.lab.trace else {}, "clients": [], "attempts": 0, "real": self.real,
-            "seen": self.seen, "bound": 0, "lines": self.seen, "exact": not self.problems, "skipped": [],
+            "seen": self.seen, "bound": 0, "lines": self.seen, "exact": not self.problems, "skipped": self.skipped,
             "notes": self.notes, "problems": self.problems,
         }  # fmt: skip
 
@@ -105,14 +106,21 @@ class Judge:
         if seen != real:
             self.problems.append(f"{what}: {seen}, not {real}")
 
+    def skip(self, what, why):
+        self.skipped.append(f"{what}: {why}")
+
     def told(self, lines, wanted, what):
         """One line a crossing, in this order."""
         self.real += len(wanted)
         self.seen += len(lines)
         self.equal([line.short for line in lines], wanted, what)
 
-    def eta(self, lines, full, what, floor):
+    def eta(self, lines, answer, what, floor):
         """The time left on the way up, within a fifth or `floor` seconds, of when it was full in the end."""
+        full = answer["ended"]
+        if answer["lag"] > floor:
+            self.skip(f"{what}: the time left", f"its climb was not steady, {answer['lag']:.2f} s behind at most")
+            return
         for line in (line for line in lines if line.short.endswith("up")):
             left = full - line.time
             if line.eta is None or abs(line.eta - left) > max(0.2 * left, floor):

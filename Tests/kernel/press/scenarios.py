@@ -30,6 +30,22 @@ def conntrack(net, *arguments):
     net.run("conntrack", "-D", "-p", "udp", *arguments)
 
 
+def furnish(lab):
+    """A table, a NAT range and TIME_WAIT to be filled: who fills each, and the namespaces."""
+    table, waits = lab.space("table"), lab.space("waits", 20000, 39999)
+    waits.sysctl("net/ipv4/tcp_tw_reuse", 0)
+    waits.sysctl("net/ipv4/tcp_max_tw_buckets", WAITS)
+    lab.build("p1")
+    lab.track()
+    lab.track("table", chains=("output",))
+    node = lab.nets["node"]
+    node.nft(RULES.format(*NAT))
+    lab.nets["outside"].nft(SILENCE)
+    lab.set_limit(ENTRIES)
+    climbers = {"table": lab.climber(table), "waits": lab.climber(waits), "nat": lab.climber(lab.pods["p1"].net)}
+    return climbers, table, waits, node
+
+
 def held_by(judge, climber, lines, what):
     """On the way up those who hold it are told: as many as are used, by whom."""
     for line in (line for line in lines if line.short.endswith("up")):
@@ -43,28 +59,18 @@ def held_by(judge, climber, lines, what):
 def climb(lab):
     """A steady climb to the limit of five resources at once, and the way down; beside them a saw-tooth."""
     seconds = lab.options.seconds
-    ports, table, waits = lab.space("ports"), lab.space("table"), lab.space("waits", 20000, 39999)
-    teeth = lab.space("teeth", 40000, 40099)
-    waits.sysctl("net/ipv4/tcp_tw_reuse", 0)
-    waits.sysctl("net/ipv4/tcp_max_tw_buckets", WAITS)
-    lab.build("p1")
-    lab.track()
-    lab.track("table", chains=("output",))
-    node = lab.nets["node"]
-    node.nft(RULES.format(*NAT))
-    lab.nets["outside"].nft(SILENCE)
-    lab.set_limit(ENTRIES)
-    pod = lab.climber(lab.pods["p1"].net)
-    climbers = {kind: lab.climber(net) for kind, net in (("ports", ports), ("table", table), ("waits", waits), ("teeth", teeth))}
+    climbers, table, waits, node = furnish(lab)
+    ports, teeth = lab.space("ports"), lab.space("teeth", 40000, 40099)
+    climbers |= {"ports": lab.climber(ports), "teeth": lab.climber(teeth)}
     climbers["teeth"].do("connect", "198.51.100.1", 9, 70, 0)
     watch = lab.watch("--kind", "pressure")
     climbers["ports"].begin("connect", "198.51.100.1", 9, PORTS, seconds)
     climbers["table"].begin("send", TABLE, ENTRIES, seconds)
     climbers["waits"].begin("wait", 9000, WAITS, seconds)
     # Each dump goes over all of the hash table, which paces it.
-    pod.begin("sources", "198.51.100.10", 6000, 20000, NAT[1] - NAT[0] + 1, 2 * seconds)
+    climbers["nat"].begin("sources", "198.51.100.10", 6000, 20000, NAT[1] - NAT[0] + 1, 2 * seconds)
     climbers["teeth"].begin("saw", "198.51.100.1", 9, seconds // 4, 4, 20, 1)
-    ended = {kind: climbers[kind].done() for kind in ("ports", "table", "waits")} | {"nat": pod.done()}
+    ended = {kind: climbers[kind].done() for kind in ("ports", "table", "waits", "nat")}
     climbers["teeth"].done()
     full = {"table": table.entry_count(), "nat": node.entry_count()}
     lab.note(f"the slowest lagged {max(answer['lag'] for answer in ended.values()):.2f} s behind")
@@ -89,15 +95,21 @@ def climb(lab):
         (("waits", "time_wait", 0), "waits"),
         (("node", "snat", 6000), "nat"),
     ):
-        lines = found.pop(key, [])
+        lines, what = found.pop(key, []), f"{key[0]} {key[1]}"
         if key[1] == "snat" and not lab.native:
             # Where a dump takes twenty times as long its pace does not keep up with so short a climb.
-            lab.note(f"a NAT range in a guest: {' '.join(line.short for line in lines)}")
+            judge.skip("a NAT range in a guest", f"told: {' '.join(line.short for line in lines)}")
             continue
-        judge.told(lines, ALL, f"{key[0]} {key[1]}")
-        judge.eta(lines, ended[end]["ended"], f"{key[0]} {key[1]}", lab.options.floor)
+        judge.told(lines, ALL, what)
+        judge.eta(lines, ended[end], what, lab.options.floor)
         if key[0] in ("ports", "waits"):
             held_by(judge, climbers[key[0]], lines, key[1])
+        elif key[0] in ("table", "node"):
+            # Nobody has a name here; all that is used is told.
+            judge.equal(
+                [sum(holder["count"] for holder in line.holders) for line in lines],
+                [line.resource["used"] for line in lines], f"{what}: held",
+            )  # fmt: skip
         for line in lines if key[1] == "snat" else []:
             judge.equal(line.resource["src"]["addr"], OUTER4, "the NAT's address")
             judge.equal(abs(line.resource["limit"] - 200) <= 4, True, f"range of 200 ports: {line.resource['limit']}")
@@ -142,6 +154,52 @@ def at_start(lab):
     lines = [line for line in text.stop().decode().splitlines() if "  pressure  " in line]
     judge.equal(len(lines), 2, f"lines of text {lines}")
     judge.equal(all("85 of 100 used, above 80 %" in line for line in lines), True, "its words")
+    return judge
+
+
+@case
+def used_before(lab):
+    """A climb to the limit of what was used to 30 and 70 % before: the time left from half way on."""
+    seconds, spaces = lab.options.seconds, {30: lab.space("third"), 70: lab.space("most")}
+    climbers = {percent: lab.climber(net) for percent, net in spaces.items()}
+    for percent, climber in climbers.items():
+        climber.do("connect", "198.51.100.1", 9, PORTS * percent // 100, 0)
+    watch = lab.watch("--kind", "pressure")
+    time.sleep(25)  # Several looks, at the pace of what stands still.
+    for percent, climber in climbers.items():
+        climber.begin("connect", "198.51.100.1", 9, PORTS * (100 - percent) // 100, seconds)
+    ended = {percent: climber.done() for percent, climber in climbers.items()}
+    time.sleep(2 if lab.native else 10)
+    judge, found = Judge(lab), lab.crossings(watch)
+    for percent, net in spaces.items():
+        for kind, port in (("ports", 9), ("bind_ports", 0)):
+            lines, what = found[net.kind, kind, port], f"from {percent} % {kind}"
+            judge.told(lines, ["0.8up", "0.95up"], what)
+            answer = ended[percent]
+            half = (answer["began"] + answer["ended"]) / 2
+            judge.eta([line for line in lines if line.time > half], answer, what, lab.options.floor)
+    return judge
+
+
+@case
+def tables_at_start(lab):
+    """A table, a NAT range and TIME_WAIT that are above a threshold before porttrace begins."""
+    climbers, *_ = furnish(lab)
+    climbers["table"].do("send", TABLE, ENTRIES * 85 // 100, 0)
+    climbers["waits"].do("wait", 9000, WAITS * 85 // 100, 0)
+    climbers["nat"].do("sources", "198.51.100.10", 6000, 20000, 195, 0)
+    watch = lab.watch("--kind", "pressure")
+    time.sleep(6 if lab.native else 30)
+    judge, found = Judge(lab), lab.crossings(watch)
+    for key, wanted in (
+        (("table", "conntrack", 0), ["0.8up"]),
+        (("waits", "time_wait", 0), ["0.8up"]),
+        (("node", "snat", 6000), ["0.8up", "0.95up"]),
+    ):
+        lines = found.pop(key, [])
+        judge.told(lines, wanted, f"{key[0]} {key[1]}")
+        judge.equal([line.eta for line in lines if line.eta is not None], [], f"{key[1]}: eta of a first look")
+    judge.equal({key: [line.short for line in lines] for key, lines in found.items()}, {}, "of other resources")
     return judge
 
 
