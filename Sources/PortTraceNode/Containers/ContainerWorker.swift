@@ -57,7 +57,8 @@ final class ContainerWorker {
         seek(nil)
         tell()
         queue.notePassed()
-        while true {
+        // Asked anew each time: whoever takes questions takes the word that it is closed off the descriptor.
+        while !queue.isClosed {
             tell()
             var polled = [
                 pollfd(fd: inotify.descriptor, events: Int16(POLLIN), revents: 0),
