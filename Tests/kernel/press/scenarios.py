@@ -72,7 +72,7 @@ def climb(lab):
     climbers["teeth"].begin("saw", "198.51.100.1", 9, seconds // 4, 4, 20, 1)
     ended = {kind: climbers[kind].done() for kind in ("ports", "table", "waits", "nat")}
     climbers["teeth"].done()
-    full = {"table": table.entry_count(), "nat": node.entry_count()}
+    full = table.entry_count()
     lab.note(f"the slowest lagged {max(answer['lag'] for answer in ended.values()):.2f} s behind")
     time.sleep(2)
     # Down to half, in steps that no threshold lies between.
@@ -87,7 +87,8 @@ def climb(lab):
     time.sleep(7 if lab.native else 20)
     judge = Judge(lab)
     found = lab.crossings(watch)
-    check(full["table"] >= ENTRIES * 0.99, f"the table has {full['table']} entries only")
+    # Above 95 % gc_worker() ends what has no reply, down to there.
+    check(full >= ENTRIES * 0.94, f"the table has {full} entries only")
     for key, end in (
         (("ports", "ports", 9), "ports"),
         (("ports", "bind_ports", 0), "ports"),
