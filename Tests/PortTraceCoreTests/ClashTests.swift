@@ -198,19 +198,49 @@ import Testing
         }
     }
 
+    /// A few ports in a row show nothing by themselves: how often the pair clashes by the interval's end does.
+    @Test(arguments: [(UInt64(3), true), (2, false)]) func aSmallRowIsDecidedByTheIntervalsEnd(
+        _ clashes: UInt64, _ isExhausted: Bool
+    ) throws {
+        let few = NATClashEvidence(
+            hasOriginal: false, holders: (40000...40004).map { NATClashEvidence.Holder(port: $0, id: 7) })
+        let expected = (isExhausted ? ["snat_exhausted", "all_held"] : ["conntrack_insert_failed"])
+        func line(_ count: UInt64) -> String { ([expected[0], "\(count)"] + expected.dropFirst()).joined(separator: " ") }
+        let test = TestStream(.ndjson)
+        test.sample(sample(key()))
+        test.stream.answer(try #require(test.questions.take().first), few, at: now)
+        #expect(try lines(test).isEmpty)
+        #expect(!test.stream.awaitsAnswers && test.stream.awaitsFlush)
+        test.row(key(), row(clashes), generation: 0)
+        #expect(test.questions.take().isEmpty && test.take() == "")
+        test.stream.endFlush(generation: 0)
+        #expect(try lines(test) == [line(1), line(clashes - 1)])
+        // The next interval counts for itself; the run's end decides what is left.
+        test.row(key(from: 21), row(clashes, sampled: 0), generation: 1)
+        var other = few
+        other.holders = few.holders.map { NATClashEvidence.Holder(port: $0.port, id: 8) }
+        test.stream.answer(try #require(test.questions.take().first), other, at: now)
+        test.stream.finish(SessionFacts(hooks: [], attachedTypes: []), at: 0)
+        #expect(try lines(test).first == line(clashes))
+        #expect(!test.stream.awaitsFlush)
+    }
+
     /// Ports that the NAT address gave other flows, towards another destination, are of its range too.
     @Test func portsOfOtherPairsCount() throws {
         let test = TestStream(.ndjson)
         let others = NATClashEvidence(
             hasOriginal: false, holders: [40000, 40040].map { NATClashEvidence.Holder(port: $0, id: 7) })
         for (server, evidence, expected) in [
-            (UInt8(8), spent, "snat_exhausted 1 all_held"), (9, others, "conntrack_insert_failed 1"),
-            (10, spent, "conntrack_insert_failed 1"),
+            (UInt8(8), spent, ["snat_exhausted 1 all_held"]), (9, others, ["conntrack_insert_failed 1"]),
+            (10, spent, []),
         ] {
             test.sample(sample(key(server)))
             test.stream.answer(try #require(test.questions.take().first), evidence, at: now)
-            #expect(try lines(test) == [expected])
+            #expect(try lines(test) == expected)
         }
+        // A row that shows nothing by itself.
+        test.stream.endFlush(generation: 0)
+        #expect(try lines(test) == ["conntrack_insert_failed 1"])
     }
 
     /// The clash says what an entry has left that is just made.

@@ -15,7 +15,7 @@ struct HeldClash {
 /// Clashes of source NAT until it is known what they were, and what is known of their pairs.
 ///
 /// A pair is asked about once an interval, at its first clash; the answer serves all its clashes until the interval
-/// ends. Bounded: 1,024 lines and pairs, and 1 MB of who held which ports; what has no room is a race.
+/// ends. Where a few ports are held, all in a row, how often the pair clashes in the interval decides. Bounded: 1,024 lines and pairs, and 1 MB of who held which ports; what has no room is a race.
 struct HeldClashes {
     private struct Line {
         var clash: HeldClash
@@ -33,6 +33,10 @@ struct HeldClashes {
         var question: Question?
         /// Of this interval.
         var verdict: NATClashVerdict?
+        /// Instead of it: see ``NATClash/smallRow(_:span:)``.
+        var row: NATClash.SmallRow?
+        /// Its clashes in this interval.
+        var clashes: UInt64 = 0
         /// Who held its ports, by the evidence of this interval and of one before.
         var holders: NATHolders?
         var earlier: NATHolders?
@@ -44,9 +48,29 @@ struct HeldClashes {
         /// - Returns: The verdict where there is one, and whether it is now to be asked for.
         mutating func meet(_ clash: NATClash, at time: UInt64) -> (verdict: NATClashVerdict?, isNew: Bool) {
             quietIntervals = 0
-            if verdict != nil || question != nil { return (verdict, false) }
+            if verdict != nil || row != nil || question != nil { return (verdict, false) }
             question = Question(clash: clash, time: time)
             return (nil, true)
+        }
+
+        /// What a small row shows by now; nil: there is none.
+        ///
+        /// Who loses a race loses its port to an entry that was made in that very moment, and each of the row was made
+        /// once. So where half as many clashes as ports came in one interval, half of the ports must have been taken in
+        /// it, each before somebody's eyes; a spent range has as many clashes as there are packets.
+        var verdictOfRow: NATClashVerdict? {
+            row.map { clashes * 2 >= $0.count ? .exhausted(.allHeld, limit: $0.limit) : .race }
+        }
+
+        /// Ends the interval: it is to be asked for anew.
+        mutating func endInterval() {
+            quietIntervals += 1
+            if question == nil { clashes = 0 }
+            guard verdict != nil || row != nil else { return }
+            (verdict, row) = (nil, nil)
+            // Read before the next generation began, and so before its clashes.
+            earlier = holders ?? earlier
+            holders = nil
         }
     }
 
@@ -76,6 +100,9 @@ struct HeldClashes {
     /// Whether nothing is held.
     var isEmpty: Bool { lines.isEmpty }
 
+    /// Whether something that is held waits for an answer, not for the end of an interval.
+    var awaitsAnswers: Bool { lines.contains { pairs[$0.pair]?.question != nil } }
+
     /// The verdict on a clash's pair in this interval; nil: it is asked for.
     ///
     /// - Parameter time: when the clash happened, CLOCK_MONOTONIC, nanoseconds; 0 unknown.
@@ -91,7 +118,9 @@ struct HeldClashes {
     /// - Returns: The verdict where it is known at once; it is not held then.
     mutating func take(_ held: HeldClash) -> NATClashVerdict? {
         guard let clash = held.failure.natClash else { return .race }
-        if let verdict = verdict(on: clash, at: held.first) { return verdict }
+        let verdict = verdict(on: clash, at: held.first)
+        pairs[clash.pair]?.clashes += held.count
+        if let verdict { return verdict }
         let hash = hashValue(of: held.key)
         if lines.count < HeldClashes.mostLines {
             lines.append(Line(clash: held, pair: clash.pair, hash: hash))
@@ -105,7 +134,8 @@ struct HeldClashes {
         return nil
     }
 
-    /// Takes an answer: decides, and gives what waited for it. Nil where nobody waits for this one.
+    /// Takes an answer: decides, and gives what waited for it. Nil where nobody waits for this one, or where the interval's end
+    /// decides.
     ///
     /// - Parameter time: when the evidence had been read, or later; CLOCK_MONOTONIC, nanoseconds.
     mutating func answer(
@@ -114,15 +144,16 @@ struct HeldClashes {
         guard var pair = pairs[clash.pair], let question = pair.question, question.clash == clash else { return nil }
         // A time that is not known, or after the answer's, may be any.
         let delay = question.time == 0 || question.time > time ? .max : time - question.time
-        let verdict = clash.verdict(
-            evidence, earlier: pair.earlier, span: span(of: clash.pair, with: evidence), delay: delay)
+        let span = span(of: clash.pair, with: evidence)
+        let verdict = clash.verdict(evidence, earlier: pair.earlier, span: span, delay: delay)
         pair.question = nil
-        pair.verdict = verdict
+        pair.row = verdict == .race ? clash.smallRow(evidence, span: span) : nil
+        if pair.row == nil { pair.verdict = verdict }
         if let evidence, heldPorts + evidence.holders.count <= HeldClashes.mostHolders {
             pair.holders = NATHolders(evidence.holders)
         }
         pairs[clash.pair] = pair
-        return (verdict, remove { $0.pair == clash.pair })
+        return pair.row == nil ? (verdict, remove { $0.pair == clash.pair }.map(\.clash)) : nil
     }
 
     /// The span of the pair's NAT address, towards all destinations, with what is seen now.
@@ -141,32 +172,32 @@ struct HeldClashes {
     /// Ends an interval: verdicts are to be asked for anew.
     ///
     /// - Parameter generation: the one whose rows have all been given.
-    /// - Returns: What has waited since a generation before, in vain.
-    mutating func endInterval(generation: UInt32) -> [HeldClash] {
+    /// - Returns: What has waited for this end, and as races what has waited for an answer since a generation before.
+    mutating func endInterval(generation: UInt32) -> [(clash: HeldClash, verdict: NATClashVerdict)] {
+        let settled = verdictsOfRows
         for (key, pair) in pairs {
             var pair = pair
-            pair.quietIntervals += 1
-            if pair.verdict != nil {
-                pair.verdict = nil
-                // Read before the next generation began, and so before its clashes.
-                pair.earlier = pair.holders ?? pair.earlier
-                pair.holders = nil
-            }
+            pair.endInterval()
             let isForgotten =
                 pair.quietIntervals > HeldClashes.mostQuietIntervals
                 || (pair.question == nil && pair.earlier == nil)
             pairs[key] = isForgotten ? nil : pair
         }
-        return remove { Int32(bitPattern: $0.clash.generation &- generation) < 0 }
+        return remove {
+            settled[$0.pair] != nil || Int32(bitPattern: $0.clash.generation &- generation) < 0
+        }.map { ($0.clash, settled[$0.pair] ?? .race) }
     }
 
     /// Gives all that is held; nothing is afterwards.
-    mutating func removeAll() -> [HeldClash] {
-        remove { _ in true }
+    mutating func removeAll() -> [(clash: HeldClash, verdict: NATClashVerdict)] {
+        let settled = verdictsOfRows
+        return remove { _ in true }.map { ($0.clash, settled[$0.pair] ?? .race) }
     }
 
-    private mutating func remove(where isGiven: (Line) -> Bool) -> [HeldClash] {
-        let given = lines.filter(isGiven).map(\.clash)
+    private var verdictsOfRows: [NATPair: NATClashVerdict] { pairs.compactMapValues(\.verdictOfRow) }
+
+    private mutating func remove(where isGiven: (Line) -> Bool) -> [Line] {
+        let given = lines.filter(isGiven)
         lines.removeAll(where: isGiven)
         return given
     }

@@ -58,10 +58,28 @@ extension NATClash {
             return .exhausted(.heldBefore, limit: row)
         }
         // Nothing was left to be found. A flow that kept its own port has not searched. Few ports lie in a row by chance,
-        // and those of a range that is half used may: they show nothing. Wrong if the range became full in the moment of
+        // and those of a range that is half used may: they show nothing by themselves, see smallRow(_:span:). Wrong if the range became full in the moment of
         // the race itself, or if it goes on where nobody has been yet.
         if let row, row >= NATRanges.fewest, natPort != sourcePort { return .exhausted(.allHeld, limit: row) }
         return .race
+    }
+
+    /// Ports that lie in a row and are all held: too few, or not all that the NAT address was seen with, so that they do not
+    /// show by themselves that a range is spent.
+    struct SmallRow {
+        var count: UInt64
+        /// How many ports are usable; nil where that is not known.
+        var limit: UInt32?
+    }
+
+    /// The pair's ports, where they are such a row and the clash's own is among them.
+    ///
+    /// - Parameter span: as for ``verdict(_:earlier:span:delay:)``.
+    func smallRow(_ evidence: NATClashEvidence?, span: ClosedRange<UInt16>?) -> SmallRow? {
+        guard let evidence, !evidence.hasOriginal, natPort != sourcePort, evidence.isRow, let row = evidence.span,
+            row.contains(natPort)
+        else { return nil }
+        return SmallRow(count: UInt64(row.count), limit: row == span ? UInt32(row.count) : nil)
     }
 
     /// The longest that a packet may take from its search to its insertion, with ample room; nanoseconds.

@@ -192,7 +192,7 @@ public final class EventStream {
     ///
     /// Clashes that have waited since a generation before are races.
     public func endFlush(generation: UInt32) {
-        for held in clashes.endInterval(generation: generation) { show(held, .race) }
+        for (held, verdict) in clashes.endInterval(generation: generation) { show(held, verdict) }
         if format == .text {
             text.endInterval(generation: generation, clock: clock, names: &names, to: &output)
         }
@@ -227,7 +227,7 @@ public final class EventStream {
                     severity: .error,
                     message: "\(accounts.undecodable) records of the kernel's could not be read in all"))
         }
-        for held in clashes.removeAll() { show(held, .race) }
+        for (held, verdict) in clashes.removeAll() { show(held, verdict) }
         switch format {
         case .ndjson: lines.append(summary: accounts, of: facts, at: time, to: &output)
         case .text: text.finish(accounts, facts, clock: clock, names: &names, to: &output)
@@ -248,10 +248,10 @@ public final class EventStream {
     }
 
     /// Whether lines wait for an answer.
-    public var awaitsAnswers: Bool { !clashes.isEmpty }
+    public var awaitsAnswers: Bool { clashes.awaitsAnswers }
 
     /// Whether lines wait for the end of a flush.
-    public var awaitsFlush: Bool { text.hasLines }
+    public var awaitsFlush: Bool { text.hasLines || !clashes.isEmpty }
 
     /// Takes a sample of a clash. In text it only asks: the row carries the count.
     private func clash(_ sample: Sample) {

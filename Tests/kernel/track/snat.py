@@ -38,7 +38,7 @@ def masquerade(ports, flags=""):
     return nft(f"masquerade to :{ports[0]}-{ports[-1]} {flags}")
 
 
-TEN, FOUR, TWENTY = range(40000, 40010), range(41001, 41005), range(40000, 40020)
+TEN, FOUR = range(40000, 40010), range(41001, 41005)
 RANGES = (
     Range("ipt-udp", iptables(TEN), TEN),
     Range("ipt-tcp", iptables(TEN), TEN, "tcp", pods=("p2",)),
@@ -57,19 +57,6 @@ RANGES = (
     Range("shared-udp", masquerade(TEN), TEN, pods=("p1", "p2")),
     Range("shared-tcp", iptables(TEN), TEN, "tcp", pods=("p1", "p2")),
 )
-# Of one address the same ports: what is just being filled is known as spent by them, when they are sixteen or more.
-FRESH = (
-    Range("ipt-udp", iptables(TWENTY), TWENTY),
-    Range("ipt-tcp", iptables(TWENTY), TWENTY, "tcp", pods=("p2",)),
-    Range("ipt-udp6", iptables(TWENTY), TWENTY, family=6),
-    Range("ipt-tcp6", iptables(TWENTY), TWENTY, "tcp", 6, pods=("p2",)),
-    Range("nft-udp", masquerade(TWENTY), TWENTY, pods=("p2",)),
-    Range("random-udp", masquerade(TWENTY, "random"), TWENTY),
-    Range("full-random", masquerade(TWENTY, "fully-random"), TWENTY),
-    Range("pool-udp", nft("snat ip to 203.0.113.10-203.0.113.12:40000-40019"), TWENTY, addresses=POOL),
-    Range("shared-udp", masquerade(TWENTY), TWENTY, pods=("p1", "p2")),
-)
-
 
 def senders_of(one, index, options):
     """Its clients: one in each of its pods, all to the same destination."""
@@ -148,11 +135,11 @@ def snat(lab):
 @case
 def snat_fresh(lab):
     """Ranges that those who suffer fill themselves."""
-    groups, senders = prepare(lab, FRESH)
+    groups, senders = prepare(lab, RANGES)
     for sender in senders:
         sender.types += ("conntrack_insert_failed",)
     lab.attach()
-    lab.send(*senders, total=max(lab.options.count, 3 * len(TWENTY) * len(senders)), linger=2.5).close()
+    lab.send(*senders, total=max(lab.options.count, 3 * len(TEN) * len(senders)), linger=2.5).close()
     lab.detach()
     judge = Judge(lab)
     races = judge.by_type["conntrack_insert_failed"]
