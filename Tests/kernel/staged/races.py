@@ -62,7 +62,7 @@ def dns_race(lab):
     lab.note(f"{lost[0]} of {QUESTIONS} lost")
     wanted = Expected(
         "conntrack_insert_failed", place="node",
-        words=("DNS", rf"\b{lost[0]}\b", f"source-NATed, most to {OUTER4}", "--random-fully"),
+        words=("DNS", rf"\b{lost[0]:,}\b", f"source-NATed, most to {OUTER4}", "--random-fully"),
     )  # fmt: skip
     judge = conclude(lab, verdict, wanted, attempt=attempt)
     for finding in judge.mine(verdict):
