@@ -86,7 +86,7 @@ import Testing
                     + #""detail":{"direction":"outbound","limit":262144}}"#,
                 start + #""conntrack_table_full","cause":"table_full","count":1,"proto":"icmpv6","family":"ipv6","#
                     + #""netns_id":4026531840,"src":{"addr":"fd00::5"},"dst":{"addr":"2001:db8::9"},"#
-                    + #""probe":"tracepoint","#
+                    + #""attribution":"netns","probe":"tracepoint","#
                     + #""detail":{"icmp":{"type":128,"code":0,"id":5555},"direction":"inbound","limit":262144}}"#,
                 start + #""conntrack_evicted","cause":"table_full","count":1,"proto":"tcp","family":"ipv4","# + cgroup
                     + ends + #""attribution":"tuple","probe":"fentry","#

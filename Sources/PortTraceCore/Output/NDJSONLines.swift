@@ -50,7 +50,7 @@ struct NDJSONLines {
         NDJSONLines.append(endpoint: ",\"src\":{", failure.source, failure.sourcePort, to: &output)
         NDJSONLines.append(
             endpoint: ",\"dst\":{", failure.destination, failure.destinationPort, names: destination, to: &output)
-        if failure.process != nil || !owner.isEmpty, let attribution = failure.attribution {
+        if failure.hasOwner, let attribution = failure.attribution {
             output.append(",\"attribution\":\"")
             output.append(attribution.name)
             output.append(byte: UInt8(ascii: "\""))

@@ -48,9 +48,10 @@ extension KnownFailure {
 
     var hasProcess: Bool { folding == .none && key.tgid != 0 }
 
-    /// Nobody here is known by a namespace alone.
     var attributionName: String? {
-        guard folding != .wholly, cgroupID != 0 || hasProcess else { return nil }
+        let isOfNetns = key.attribution == UInt8(PT_ATTRIBUTION_NETNS.rawValue)
+        let hasNetns = isOfNetns && folding == .none && isConntrack && key.owner_netns_id != 0
+        guard folding != .wholly, cgroupID != 0 || hasProcess || hasNetns else { return nil }
         return [nil, "task", "socket", "tuple", "netns"][Int(key.attribution)]
     }
 
