@@ -53,6 +53,7 @@ test: build
 	Tests/kernel/selftest
 	Tests/kernel/track/selftest.py
 	Tests/kernel/staged/selftest.py
+	Tests/kernel/pods/selftest.py
 	@if scripts/can-load-bpf; then \
 		set -ex; Tests/kernel/run --count $(NATIVE_COUNT); Tests/kernel/conntrack --count $(NATIVE_PACKETS); \
 		Tests/kernel/timewait --count $(NATIVE_CLOSES); \
