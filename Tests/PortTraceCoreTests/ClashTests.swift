@@ -204,8 +204,9 @@ import Testing
     ) throws {
         let few = NATClashEvidence(
             hasOriginal: false, holders: (40000...40004).map { NATClashEvidence.Holder(port: $0, id: 7) })
-        let expected = (isExhausted ? ["snat_exhausted", "all_held"] : ["conntrack_insert_failed"])
-        func line(_ count: UInt64) -> String { ([expected[0], "\(count)"] + expected.dropFirst()).joined(separator: " ") }
+        func line(_ count: UInt64) -> String {
+            isExhausted ? "snat_exhausted \(count) all_held" : "conntrack_insert_failed \(count)"
+        }
         let test = TestStream(.ndjson)
         test.sample(sample(key()))
         test.stream.answer(try #require(test.questions.take().first), few, at: now)
