@@ -99,12 +99,7 @@ enum OwnContainer {
     /// are none.
     static func owner(ofCgroups path: String) -> CgroupOwner? {
         var owner: CgroupOwner?
-        NodeProc.forEachLine(of: path) { line in
-            // hierarchy:controllers:path, cgroups(7)
-            let fields = line.dropLast()
-                .split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { return true }
-            let found = CgroupOwner(path: Array(fields[2]))
+        NodeProc.forEachCgroup(of: path) { found in
             if owner == nil || !found.containerID.isEmpty { owner = found }
             return found.containerID.isEmpty
         }

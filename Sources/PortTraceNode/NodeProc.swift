@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import PortTraceCore
 
 /// Where the node's processes are seen, and what procfs is made of.
 enum NodeProc {
@@ -24,6 +25,16 @@ enum NodeProc {
             }
         }
         return processes
+    }
+
+    /// Calls `body` with the owner that each line of a file like /proc/PID/cgroup tells by its path, until it returns false.
+    static func forEachCgroup(of path: String, _ body: (CgroupOwner) -> Bool) {
+        forEachLine(of: path) { line in
+            // hierarchy:controllers:path, cgroups(7)
+            let fields = line.dropLast()
+                .split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
+            return fields.count == 3 ? body(CgroupOwner(path: Array(fields[2]))) : true
+        }
     }
 
     /// Calls `body` with each line of a file, with its line feed, until it returns false; with none where the file cannot

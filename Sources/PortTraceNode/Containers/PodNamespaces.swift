@@ -180,12 +180,7 @@ public final class PodNamespaces: Sendable {
     /// The container of a process; nil for one of the host's.
     private static func container(ofProcess process: String) -> CgroupOwner? {
         var container: CgroupOwner?
-        NodeProc.forEachLine(of: "\(process)/cgroup") { line in
-            // hierarchy:controllers:path, cgroups(7)
-            let fields = line.dropLast()
-                .split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { return true }
-            let owner = CgroupOwner(path: Array(fields[2]))
+        NodeProc.forEachCgroup(of: "\(process)/cgroup") { owner in
             guard !owner.containerID.isEmpty || !owner.podUID.isEmpty else { return true }
             container = owner
             return false
