@@ -150,10 +150,10 @@ import Testing
         let bounds = [test.known, evidence?.span].compactMap { $0 }
         let low = bounds.map(\.lowerBound).min()
         let high = bounds.map(\.upperBound).max()
-        let verdict = clash.verdict(
+        let judgement = clash.judge(
             evidence, earlier: test.earlier.map(NATHolders.init), span: low.flatMap { low in high.map { low...$0 } },
             delay: test.delay)
-        #expect(verdict == test.verdict)
+        #expect(judgement.verdict(clashes: 0) == test.verdict)
     }
 
     @Test func holdersAreFound() {

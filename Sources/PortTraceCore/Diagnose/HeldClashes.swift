@@ -15,7 +15,8 @@ struct HeldClash {
 /// Clashes of source NAT until it is known what they were, and what is known of their pairs.
 ///
 /// A pair is asked about once an interval, at its first clash; the answer serves all its clashes until the interval
-/// ends. Where a few ports are held, all in a row, how often the pair clashes in the interval decides. Bounded: 1,024 lines and pairs, and 1 MB of who held which ports; what has no room is a race.
+/// ends, or where that is not enough, how often the pair has clashed by then. Bounded: 1,024 lines and pairs, and 1 MB of who
+/// held which ports; what has no room is a race.
 struct HeldClashes {
     private struct Line {
         var clash: HeldClash
@@ -31,11 +32,8 @@ struct HeldClashes {
 
     private struct Pair {
         var question: Question?
-        /// Of this interval.
-        var verdict: NATClashVerdict?
-        /// Instead of it: see ``NATClash/smallRow(_:span:)``.
-        var row: NATClash.SmallRow?
-        /// Its clashes in this interval.
+        /// Of this interval, and its clashes in it.
+        var judgement: NATClashJudgement?
         var clashes: UInt64 = 0
         /// Who held its ports, by the evidence of this interval and of one before.
         var holders: NATHolders?
@@ -48,26 +46,22 @@ struct HeldClashes {
         /// - Returns: The verdict where there is one, and whether it is now to be asked for.
         mutating func meet(_ clash: NATClash, at time: UInt64) -> (verdict: NATClashVerdict?, isNew: Bool) {
             quietIntervals = 0
-            if verdict != nil || row != nil || question != nil { return (verdict, false) }
+            if judgement != nil || question != nil { return (verdict, false) }
             question = Question(clash: clash, time: time)
             return (nil, true)
         }
 
-        /// What a small row shows by now; nil: there is none.
-        ///
-        /// Who loses a race loses its port to an entry that was made in that very moment, and each of the row was made
-        /// once. So where half as many clashes as ports came in one interval, half of the ports must have been taken in
-        /// it, each before somebody's eyes; a spent range has as many clashes as there are packets.
-        var verdictOfRow: NATClashVerdict? {
-            row.map { clashes * 2 >= $0.count ? .exhausted(.allHeld, limit: $0.limit) : .race }
+        /// The verdict before the interval has ended; nil where there is none yet.
+        var verdict: NATClashVerdict? {
+            if case .settled(let verdict) = judgement { verdict } else { nil }
         }
 
         /// Ends the interval: it is to be asked for anew.
         mutating func endInterval() {
             quietIntervals += 1
             if question == nil { clashes = 0 }
-            guard verdict != nil || row != nil else { return }
-            (verdict, row) = (nil, nil)
+            guard judgement != nil else { return }
+            judgement = nil
             // Read before the next generation began, and so before its clashes.
             earlier = holders ?? earlier
             holders = nil
@@ -145,15 +139,13 @@ struct HeldClashes {
         // A time that is not known, or after the answer's, may be any.
         let delay = question.time == 0 || question.time > time ? .max : time - question.time
         let span = span(of: clash.pair, with: evidence)
-        let verdict = clash.verdict(evidence, earlier: pair.earlier, span: span, delay: delay)
         pair.question = nil
-        pair.row = verdict == .race ? clash.smallRow(evidence, span: span) : nil
-        if pair.row == nil { pair.verdict = verdict }
+        pair.judgement = clash.judge(evidence, earlier: pair.earlier, span: span, delay: delay)
         if let evidence, heldPorts + evidence.holders.count <= HeldClashes.mostHolders {
             pair.holders = NATHolders(evidence.holders)
         }
         pairs[clash.pair] = pair
-        return pair.row == nil ? (verdict, remove { $0.pair == clash.pair }.map(\.clash)) : nil
+        return pair.verdict.map { ($0, remove { $0.pair == clash.pair }.map(\.clash)) }
     }
 
     /// The span of the pair's NAT address, towards all destinations, with what is seen now.
@@ -174,7 +166,7 @@ struct HeldClashes {
     /// - Parameter generation: the one whose rows have all been given.
     /// - Returns: What has waited for this end, and as races what has waited for an answer since a generation before.
     mutating func endInterval(generation: UInt32) -> [(clash: HeldClash, verdict: NATClashVerdict)] {
-        let settled = verdictsOfRows
+        let settled = finalVerdicts
         for (key, pair) in pairs {
             var pair = pair
             pair.endInterval()
@@ -190,11 +182,14 @@ struct HeldClashes {
 
     /// Gives all that is held; nothing is afterwards.
     mutating func removeAll() -> [(clash: HeldClash, verdict: NATClashVerdict)] {
-        let settled = verdictsOfRows
+        let settled = finalVerdicts
         return remove { _ in true }.map { ($0.clash, settled[$0.pair] ?? .race) }
     }
 
-    private var verdictsOfRows: [NATPair: NATClashVerdict] { pairs.compactMapValues(\.verdictOfRow) }
+    /// Of the pairs that have been answered for, with the clashes of the whole interval.
+    private var finalVerdicts: [NATPair: NATClashVerdict] {
+        pairs.compactMapValues { pair in pair.judgement?.verdict(clashes: pair.clashes) }
+    }
 
     private mutating func remove(where isGiven: (Line) -> Bool) -> [Line] {
         let given = lines.filter(isGiven)

@@ -24,6 +24,28 @@ enum NATExhaustion {
     }
 }
 
+/// What evidence says of a clash.
+enum NATClashJudgement: Equatable {
+    case settled(NATClashVerdict)
+    /// The pair's ports lie in a row and are all held: too few, or not all that the NAT address was seen with, so that they do
+    /// not show by themselves that a range is spent.
+    ///
+    /// - Parameter limit: how many ports are usable; nil where that is not known.
+    case row(count: UInt64, limit: UInt32?)
+
+    /// The verdict, where the pair has clashed so often in the interval.
+    ///
+    /// Who loses a race loses its port to an entry that was made in that very moment, and each of a row was made once. So
+    /// where half as many clashes as ports came in one interval, half of the ports must have been taken in it, each before
+    /// somebody's eyes; a spent range has as many clashes as there are packets.
+    func verdict(clashes: UInt64) -> NATClashVerdict {
+        switch self {
+        case .settled(let verdict): verdict
+        case .row(let count, let limit): clashes * 2 >= count ? .exhausted(.allHeld, limit: limit) : .race
+        }
+    }
+}
+
 extension NATClash {
     /// Tells exhaustion from a race; what cannot be told is a race.
     ///
@@ -38,48 +60,33 @@ extension NATClash {
     ///   - earlier: who held the pair's ports at a time before the clash; nil: not known.
     ///   - span: the lowest and the highest port that flows of the NAT address were seen with so far; nil: not known.
     ///   - delay: from the clash to when the evidence had been read, at most; nanoseconds.
-    func verdict(
+    func judge(
         _ evidence: NATClashEvidence?, earlier: NATHolders?, span: ClosedRange<UInt16>?, delay: UInt64
-    ) -> NATClashVerdict {
+    ) -> NATClashJudgement {
         // Another packet of the same flow made the entry: DNS's A and AAAA from one socket. (Or a later one, when a port
         // was free again: an exhaustion called a race.)
-        guard let evidence, !evidence.hasOriginal else { return .race }
+        guard let evidence, !evidence.hasOriginal else { return .settled(.race) }
         let ofPort = evidence.holders.filter { $0.port == natPort }
-        if ofPort.isEmpty { return .race }  // gone
+        if ofPort.isEmpty { return .settled(.race) }  // gone
 
-        let row = evidence.isRow && evidence.span == span ? span.map { UInt32($0.count) } : nil
+        let row = evidence.row
+        let limit = row == span ? row.map { UInt32($0.count) } : nil
         // The same entry held it before and holds it still. An id is a hash of the entry's address and original tuple
         // (nf_ct_get_id(), v5.2+: 3c79107631db). Wrong only if the very flow that held it went, came back into the same
         // memory, and took part in the race.
         if let earlier, ofPort.contains(where: { earlier.contains(port: natPort, id: $0.id) }) {
-            return .exhausted(.heldBefore, limit: row)
+            return .settled(.exhausted(.heldBefore, limit: limit))
         }
         if ofPort.contains(where: { isOlder($0, than: evidence.holders, delay: delay) }) {
-            return .exhausted(.heldBefore, limit: row)
+            return .settled(.exhausted(.heldBefore, limit: limit))
         }
-        // Nothing was left to be found. A flow that kept its own port has not searched. Few ports lie in a row by chance,
-        // and those of a range that is half used may: they show nothing by themselves, see smallRow(_:span:). Wrong if the range became full in the moment of
-        // the race itself, or if it goes on where nobody has been yet.
-        if let row, row >= NATRanges.fewest, natPort != sourcePort { return .exhausted(.allHeld, limit: row) }
-        return .race
-    }
-
-    /// Ports that lie in a row and are all held: too few, or not all that the NAT address was seen with, so that they do not
-    /// show by themselves that a range is spent.
-    struct SmallRow {
-        var count: UInt64
-        /// How many ports are usable; nil where that is not known.
-        var limit: UInt32?
-    }
-
-    /// The pair's ports, where they are such a row and the clash's own is among them.
-    ///
-    /// - Parameter span: as for ``verdict(_:earlier:span:delay:)``.
-    func smallRow(_ evidence: NATClashEvidence?, span: ClosedRange<UInt16>?) -> SmallRow? {
-        guard let evidence, !evidence.hasOriginal, natPort != sourcePort, evidence.isRow, let row = evidence.span,
-            row.contains(natPort)
-        else { return nil }
-        return SmallRow(count: UInt64(row.count), limit: row == span ? UInt32(row.count) : nil)
+        // A flow that kept its own port has not searched.
+        guard let row, natPort != sourcePort else { return .settled(.race) }
+        // Few ports lie in a row by chance, and those of a range that is half used may.
+        guard let limit, limit >= NATRanges.fewest else { return .row(count: UInt64(row.count), limit: limit) }
+        // Nothing was left to be found. Wrong if the range became full in the moment of the race itself, or if it goes on
+        // where nobody has been yet.
+        return .settled(.exhausted(.allHeld, limit: limit))
     }
 
     /// The longest that a packet may take from its search to its insertion, with ample room; nanoseconds.
@@ -89,8 +96,8 @@ extension NATClash {
     ///
     /// Each packet sets an entry's timeout anew, to the same for all entries in the same state; so one that has less left
     /// than another was quiet for the difference at least. Only entries in a state with one timeout are compared: UDP and
-    /// ICMP without a reply, TCP in SYN_SENT (nf_conntrack_proto_udp.c, _icmp.c, _tcp.c); the clash's own is one. Wrong where rules of `ct timeout`
-    /// give flows of one pair different ones.
+    /// ICMP without a reply, TCP in SYN_SENT (nf_conntrack_proto_udp.c, _icmp.c, _tcp.c); the clash's own is one. Wrong where
+    /// rules of `ct timeout` give flows of one pair different ones.
     private func isOlder(
         _ holder: NATClashEvidence.Holder, than others: [NATClashEvidence.Holder], delay: UInt64
     ) -> Bool {
@@ -128,10 +135,10 @@ extension NATClashEvidence {
         return low...high
     }
 
-    /// Whether two ports or more are held, and all between the lowest and the highest.
-    fileprivate var isRow: Bool {
-        guard let span, span.count > 1, holders.count >= span.count else { return false }
-        return Set(holders.lazy.map(\.port)).count == span.count
+    /// The same where two ports or more are held, and all between these; else nil.
+    fileprivate var row: ClosedRange<UInt16>? {
+        guard let span, span.count > 1, holders.count >= span.count else { return nil }
+        return Set(holders.lazy.map(\.port)).count == span.count ? span : nil
     }
 }
 
