@@ -11,7 +11,7 @@ import uuid
 
 from harness.node import CLONE_NEWNET, cgroup2_root, libc, remove_cgroup
 from harness.tracer import parse_lines
-from robust.lab import await_that, check
+from robust.lab import Skip, await_that, check
 from robust.trace import Trace
 
 from . import senders as clients
@@ -83,6 +83,11 @@ class Lab:
 
     def close(self):
         self.stack.close()
+
+    def need_porttrace(self):
+        """For a scenario that shows nothing by itself."""
+        if self.options.without_porttrace:
+            raise Skip("nothing to be seen without porttrace")
 
     # Parts
 

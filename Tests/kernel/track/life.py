@@ -99,8 +99,7 @@ class Churn:
 @case
 def crowded(lab):
     """No room for one more table: what it refuses is told as missed, everything else stays exact."""
-    if lab.options.without_porttrace:
-        raise Skip("nothing to be seen without porttrace")
+    lab.need_porttrace()
     senders = everyone("p1", "node")
     lab.build("p1")
     lab.track()
@@ -174,8 +173,7 @@ def dead_tables(lab):
     """Namespaces that have gone make room within seconds, however long the interval."""
     if lab.native:
         raise Skip("others' tables would take the room: in guests only")
-    if lab.options.without_porttrace:
-        raise Skip("nothing to be seen without porttrace")
+    lab.need_porttrace()
     senders = everyone("p1", "node")
     lab.build("p1")
     lab.track()
@@ -264,8 +262,7 @@ def late(lab):
     """The conntrack module comes after porttrace: the evictions' hooks attach then, and let it go again if they can."""
     if lab.native or not await_unloaded():
         raise Skip("the conntrack module cannot be taken away here: in guests only")
-    if lab.options.without_porttrace:
-        raise Skip("nothing to be seen without porttrace")
+    lab.need_porttrace()
     senders = [
         Sender("held-1", "p1", options=("--hold", "--connect")),
         Sender("held-2", "p2", options=("--hold", "--connect")),
@@ -300,8 +297,7 @@ def unloaded(lab):
     """The conntrack module goes while porttrace is attached, others take the memory of its counters, and it comes back."""
     if lab.native:
         raise Skip("the conntrack module cannot be taken away here: in guests only")
-    if lab.options.without_porttrace:
-        raise Skip("nothing to be seen without porttrace")
+    lab.need_porttrace()
     before, after = everyone("p1", "node"), everyone("p1", "node")
     for sender in after:
         sender.name += "-again"

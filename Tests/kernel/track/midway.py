@@ -5,7 +5,7 @@ import signal
 import time
 
 from harness.tracer import parse_lines
-from robust.lab import Skip, case, check
+from robust.lab import case, check
 
 from .full import everyone
 from .judge import Judge
@@ -48,8 +48,7 @@ def midway(lab):
 
 
 def only_with_porttrace(lab):
-    if lab.options.without_porttrace:
-        raise Skip("nothing to be seen without porttrace")
+    lab.need_porttrace()
 
 
 @case
