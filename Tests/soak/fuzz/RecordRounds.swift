@@ -83,14 +83,16 @@ private func answer(_ failure: inout KnownFailure, _ stage: Stage, _ random: ino
         try expect(asked == [clash], "not the question \(clash): \(asked)")
         let low = min(clash.natPort, .max - 15)
         let row = low...low + 15
+        let isUnread = random.oneIn(4)
+        let isAll = !isUnread && stage.widenSpan(of: clash.pair, by: row) == row
+        // Without a gap a row that is not all would wait for the interval's end.
+        let gap = isAll ? nil : row.dropFirst().first { $0 != clash.natPort }
         let evidence = NATClashEvidence(
             hasOriginal: random.oneIn(4),
-            holders: row.map { port in
+            holders: row.filter { $0 != gap }.map { port in
                 NATClashEvidence.Holder(port: port, id: random.number(), status: 0, timeout: nil, tcpState: nil)
             })
-        let isUnread = random.oneIn(4)
         stage.stream.answer(question, isUnread ? nil : evidence, at: 0)
-        let isAll = !isUnread && stage.widenSpan(of: clash.pair, by: row) == row
         stage.verdicts[clash.pair] = isAll && !evidence.hasOriginal && clash.natPort != clash.sourcePort
     }
     failure.isExhausted = stage.verdicts[clash.pair] ?? false
