@@ -80,10 +80,12 @@ struct NATRangesTests {
         #expect(ranges.ports(of: Self.source, around: 40_000, 40_199) == 200)
     }
 
-    /// Two rules' ranges, or one that was moved: no range of both.
-    @Test func rangesApartAreNone() {
+    /// Two rules' ranges, or one that was moved: no range of both, and each its own.
+    @Test func rangesApartAreTwo() {
         let both = Self.ranges(Array(10_000..<11_000) + Array(11_500..<12_500))
         #expect(both.ports(of: Self.source, around: 10_000, 12_499) == nil)
+        #expect(both.ports(of: Self.source, around: 10_000, 10_999) == 1_000)
+        #expect(both.ports(of: Self.source, around: 12_000, 12_000) == 1_000)
         let nearly = Self.ranges(Array(10_000..<11_000) + Array(11_032..<12_000))
         #expect(nearly.ports(of: Self.source, around: 10_000, 11_999) == 2_000)
     }
@@ -97,6 +99,17 @@ struct NATRangesTests {
         let ranges = Self.ranges(40_000..<40_020)
         #expect(ranges.ports(of: Self.source, around: 40_000, 40_020) == nil)
         #expect(ranges.ports(of: Self.source, around: 39_999, 40_019) == nil)
+    }
+
+    /// Where two flows without a range have one port of their own, one of them gets any: it hides no range elsewhere.
+    @Test func aPortFarFromARangeIsNoneOfIt() {
+        let ranges = Self.ranges([1_500] + Array(40_000..<40_020) + [61_000])
+        #expect(ranges.ports(of: Self.source, around: 40_000, 40_019) == 20)
+        #expect(ranges.ports(of: Self.source, around: 1_500, 1_500) == nil)
+        #expect(ranges.ports(of: Self.source, around: 1_500, 40_019) == nil)
+        // Of 1024 to 65535, with a third in use.
+        let any = Self.ranges(stride(from: 1_024, to: 65_535, by: 3))
+        #expect(any.ports(of: Self.source, around: 40_000, 40_000) == nil)
     }
 
     @Test func allPortsThereAre() {

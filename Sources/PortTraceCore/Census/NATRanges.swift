@@ -1,12 +1,11 @@
 /// From which ports source NAT chooses, as far as entries show it. The kernel keeps the rule's range in no entry.
 ///
-/// A port that differs from the flow's own was chosen. Where the chosen ports of one NAT address, towards all destinations
-/// and over all dumps, leave none out between the lowest and the highest, and they are sixteen or more, they are the range;
-/// also where they are sixty-four or more and leave out less than half, and nowhere more than 32 side by side, as while a
-/// range is filled for the first time: ports chosen from 1024 to 65535, as they are without a range
-/// (nf_nat_l4proto_unique_tuple(), nf_nat_core.c), do not lie so close together by chance, and two ranges have a gap. Too
-/// small by one or two ports, seldom more, as long as the first or last ports of a range were not chosen yet; wrong where
-/// rules give one address two ranges that touch.
+/// A port that differs from the flow's own was chosen. The chosen ports of one NAT address, towards all destinations and
+/// over all dumps, fall into groups with more than 32 others between them. A group that leaves none out and has sixteen or
+/// more is a range; also one that has sixty-four or more and leaves out less than half, as while a range is filled for the
+/// first time: ports chosen from 1024 to 65535, as they are without a range (nf_nat_l4proto_unique_tuple(), nf_nat_core.c)
+/// where a flow's own is taken, do not lie so close together by chance. Too small by one or two ports, seldom more, as long
+/// as the first or last ports of a range were not chosen yet; wrong where rules give one address two ranges that touch.
 public final class NATRanges {
     /// What a rule gives one range to.
     struct Source: Hashable {
@@ -29,20 +28,36 @@ public final class NATRanges {
         /// A bit for each port.
         var ports = [UInt64](repeating: 0, count: 1_024)
         var count = 0
-        var low = UInt16.max
-        var high = UInt16.min
-        /// The longest run of ports between them that were not chosen, and the `count` for which it was found.
-        var gap = (length: 0, count: 0)
+        /// What lies close together, in the order of ports, and the `count` for which it was found.
+        private var groups: (ports: [Group], count: Int) = ([], 0)
 
-        mutating func longestGap() -> Int {
-            guard gap.count != count else { return gap.length }
-            var (longest, length) = (0, 0)
-            for port in low...high {
-                length = ports[Int(port >> 6)] >> UInt64(port & 63) & 1 == 0 ? length + 1 : 0
-                longest = max(longest, length)
+        mutating func closeTogether() -> [Group] {
+            guard groups.count != count else { return groups.ports }
+            groups = ([], count)
+            for port in 0..<65_536 where ports[port >> 6] >> UInt64(port & 63) & 1 != 0 {
+                if let last = groups.ports.indices.last, port - groups.ports[last].last - 1 <= mostApart {
+                    groups.ports[last].last = port
+                    groups.ports[last].count += 1
+                } else {
+                    groups.ports.append(Group(first: port, last: port, count: 1))
+                }
             }
-            gap = (longest, count)
-            return longest
+            return groups.ports
+        }
+    }
+
+    private struct Group {
+        let first: Int
+        var last: Int
+        var count: Int
+
+        /// How many ports the range has that `low` and `high` and these are of; nil if they show none.
+        func range(around low: UInt16, _ high: UInt16) -> UInt64? {
+            let (below, above) = (max(0, first - Int(low)), max(0, Int(high) - last))
+            let span = last - first + 1 + below + above
+            if count == span { return count >= fewest ? UInt64(span) : nil }
+            guard count >= fewestApart, count * 2 > span, max(below, above) <= mostApart else { return nil }
+            return UInt64(span)
         }
     }
 
@@ -60,8 +75,6 @@ public final class NATRanges {
         guard chosen[index].ports[Int(port >> 6)] & bit == 0 else { return }
         chosen[index].ports[Int(port >> 6)] |= bit
         chosen[index].count += 1
-        chosen[index].low = min(chosen[index].low, port)
-        chosen[index].high = max(chosen[index].high, port)
     }
 
     private func index(of source: Source) -> Int? {
@@ -81,14 +94,9 @@ public final class NATRanges {
     ///   - low: The lowest port in use, `high` the highest: a flow that has kept its own port may have one that was not chosen.
     func ports(of source: Source, around low: UInt16, _ high: UInt16) -> UInt64? {
         guard let index = sources[source] else { return nil }
-        let (count, first, last) = (chosen[index].count, Int(chosen[index].low), Int(chosen[index].high))
-        guard count >= Self.fewest else { return nil }
-        let (below, above) = (max(0, first - Int(low)), max(0, Int(high) - last))
-        let span = last - first + 1 + below + above
-        if count == span { return UInt64(span) }
-        guard count >= Self.fewestApart, count * 2 > span,
-            max(below, above, chosen[index].longestGap()) <= Self.mostApart
-        else { return nil }
-        return UInt64(span)
+        for group in chosen[index].closeTogether() {
+            if let range = group.range(around: low, high) { return range }
+        }
+        return nil
     }
 }
