@@ -122,8 +122,9 @@ class Judge:
             self.skip(f"{what}: the time left", f"its climb was not steady, {answer['lag']:.2f} s behind at most")
             return
         for line in (line for line in lines if line.short.endswith("up")):
-            left = full - line.time
+            left, filled = full - line.time, f"{line.resource['used']} of {line.resource['limit']}"
+            told = f"{what} {line.short} at {filled}: {line.eta} s told, {left:.2f} s left"
             if line.eta is None or abs(line.eta - left) > max(0.2 * left, floor):
-                self.problems.append(f"{what} {line.short}: {line.eta} s told, {left:.2f} s left")
+                self.problems.append(told)
             else:
-                self.lab.note(f"{what} {line.short} at {line.resource['used']}: {line.eta} s told, {left:.2f} s left")
+                self.lab.note(told)
