@@ -56,9 +56,7 @@ public final class ConntrackAudit {
         used = try Map(maps[.used]!).mapped(bytes: Int(PT_USED_TABLES) * MemoryLayout<pt_used_table>.size)
             .assumingMemoryBound(to: pt_used_table.self)
         owners = try Map(maps[.addresses]!)
-        sockets = [SOCK_DGRAM, SOCK_STREAM].map {
-            Descriptor(socket(AF_INET, Int32($0.rawValue | SOCK_CLOEXEC.rawValue), 0))
-        }
+        sockets = [try KernelSocket.open(SOCK_DGRAM), try KernelSocket.open(SOCK_STREAM)]
     }
 
     /// Makes the programs begin: what the counters have now is the base of everything.

@@ -153,7 +153,7 @@ struct HookLoader {
             program.select()
             for (map, descriptor) in maps { try object.useMap(map.rawValue, descriptor) }
             try object.load()
-            let socket = Descriptor(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
+            let socket = try KernelSocket.open(SOCK_STREAM)
             var namespace = stat()
             stat("/proc/self/ns/net", &namespace)
             if try program.run([UInt64(socket.number), UInt64(namespace.st_ino)]) == 0 { return }

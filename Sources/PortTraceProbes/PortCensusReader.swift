@@ -33,6 +33,8 @@ public final class PortCensusReader {
     let owners: Map
     private let namespaces: Map
     private let sockets: [Descriptor]
+    /// Those of `programs`, kept open.
+    private let loaded: [Descriptor]
 
     /// - Parameter programs: In the order of ``Program``, the last one may be missing.
     /// - Throws: ``BPFError`` where the maps cannot be used.
@@ -43,11 +45,8 @@ public final class PortCensusReader {
         keys = try Map(maps[.censusKeys]!)
         owners = try Map(maps[.censusOwners]!)
         namespaces = try Map(maps[.censusNamespaces]!)
-        sockets =
-            programs
-            + [SOCK_DGRAM, SOCK_STREAM].map {
-                Descriptor(socket(AF_INET, Int32($0.rawValue | SOCK_CLOEXEC.rawValue), 0))
-            }
+        sockets = [try KernelSocket.open(SOCK_DGRAM), try KernelSocket.open(SOCK_STREAM)]
+        loaded = programs
     }
 
     /// Takes a census. It takes some milliseconds, and about 1 µs for each socket.
@@ -82,8 +81,7 @@ public final class PortCensusReader {
     /// Empties what was left, and learns where the kernel has its tables.
     func begin() throws(BPFError) {
         try clear()
-        let learnt = sockets.suffix(2).map { UInt64(bitPattern: Int64($0.number)) }
-        try BPF.Program.run(programs[.learn]!, learnt)
+        try BPF.Program.run(programs[.learn]!, sockets.map { UInt64($0.number) })
     }
 
     /// Empties what a census that has failed, or a look at processes, may have left.

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import struct
 
 from harness.seccomp import seccomp
@@ -268,6 +269,13 @@ def all_hooks_refused(lab):
 def no_bpf_call(lab):
     """No bpf() at all, as in Docker's default profile."""
     return cannot_work(lab, "-d", "1ms", words=("CAP_",), preexec_fn=seccomp([("bpf", None)]))
+
+
+@case
+def no_sockets(lab):
+    """No socket to learn from where the kernel has its tables."""
+    apply = seccomp([("socket", socket.AF_INET)])
+    return cannot_work(lab, "-d", "1ms", words=("IPv4 socket",), preexec_fn=apply)
 
 
 @case
