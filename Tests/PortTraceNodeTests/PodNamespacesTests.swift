@@ -100,6 +100,28 @@ struct PodNamespacesTests {
         #expect(!namespaces.isToBeSought(try identity("one")))
     }
 
+    /// Where nothing but the cgroup tells of a pod, its UID; its names as soon as anything has them.
+    @Test func aCgroupGivesTheUIDAndOthersTheNamesLater() throws {
+        let uid = "0a1b2c3d-1111-2222-3333-444455556666"
+        host.folder("var/log/pods")
+        _ = try namespaces()
+        try process(10, "/kubepods/burstable/pod\(uid)/\(containerID(1))", in: "one")
+        try process(11, "/kubepods/burstable/pod\(uid)/\(containerID(2))", in: "one")
+        try process(12, "/docker/\(containerID(3))", in: "other")
+        let watch = ContainerWatch(hostRoot: host.path)
+        defer { watch.close() }
+        watch.namespaces.begin { Self.identity($0) }
+        #expect(watch.start() && watch.awaitFirstPass(milliseconds: 10_000))
+        let one = try identity("one")
+        #expect(watch.waits { watch.pod(of: one) != nil })
+        #expect(watch.pod(of: one)?.uid == Array(uid.utf8))
+        #expect(watch.pod(of: one)?.names == nil)
+        #expect(watch.pod(of: try identity("other")) == nil)
+        host.folder("var/log/pods/shop_web-1_\(uid)")
+        #expect(watch.waits { watch.pod(of: one)?.names != nil })
+        #expect(watch.pod(of: one)?.names == PodNames(namespace: Array("shop".utf8), pod: Array("web-1".utf8)))
+    }
+
     /// The runtime's word counts more than processes, which only a mount can give.
     @Test func mountsTell() throws {
         let line = "40 28 0:4 net:[1] /run/netns/cni-1 rw - nsfs nsfs rw\n"

@@ -19,8 +19,8 @@ extension OwnerNames {
     }
 
     /// A pod's.
-    public init(_ names: PodNames, uid: [UInt8]) {
-        (namespace, pod, podUID) = (names.namespace, names.pod, uid)
+    public init(_ names: PodNames?, uid: [UInt8]) {
+        (namespace, pod, podUID) = (names?.namespace ?? [], names?.pod ?? [], uid)
     }
 
     /// Adds what is not known yet; what contradicts is of somebody else, and nothing of it is taken.

@@ -81,11 +81,16 @@ public final class ContainerWatch {
     public var version: UInt64 { queue.version &+ namespaces.version }
 
     /// The pod that a network namespace belongs to, its UID and names; nil where there is no one pod, or it is not known
-    /// yet: then it is looked for, once a second at most.
-    public func pod(of namespace: NamespaceIdentity) -> (uid: [UInt8], names: PodNames)? {
-        if let pod = namespaces.pod(of: namespace) { return (pod.uid, pod.names) }
-        if namespaces.isToBeSought(namespace) { queue.ask(namespace) }
-        return nil
+    /// yet: then it is looked for, once a second at most. Names that are not known are looked for as ``look(for:podUID:)``
+    /// does.
+    public func pod(of namespace: NamespaceIdentity) -> (uid: [UInt8], names: PodNames?)? {
+        guard let pod = namespaces.pod(of: namespace) else {
+            if namespaces.isToBeSought(namespace) { queue.ask(namespace) }
+            return nil
+        }
+        if let names = pod.names ?? self.pod(ofUID: pod.uid) { return (pod.uid, names) }
+        look(for: nil, podUID: pod.uid)
+        return (pod.uid, nil)
     }
 
     /// Which source has told of which containers since the last call; nil: none.

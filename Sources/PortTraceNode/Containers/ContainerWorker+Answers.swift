@@ -9,17 +9,15 @@ extension ContainerWorker {
         if let wanted, wanted.isEmpty { return }
         hasAnswered = true
         // Many processes are of one pod.
-        var unknown: Set<[UInt8]> = []
+        var pods: [[UInt8]: PodNamespaces.Pod] = [:]
         namespaces.seek(wanted, meanwhile: takeEvents) { owner in
             let id = ContainerID(owner.containerID)
             let record = id.flatMap { id in queue.withCache { $0.record(id) } }
             let uid = owner.podUID.isEmpty ? record?.podUID ?? [] : owner.podUID
-            if unknown.contains(uid) { return nil }
-            guard let names = findPod(uid) else {
-                unknown.insert(uid)
-                return nil
-            }
-            return PodNamespaces.Pod(uid: uid, names: names)
+            guard !uid.isEmpty else { return nil }
+            let pod = pods[uid] ?? PodNamespaces.Pod(uid: uid, names: findPod(uid))
+            pods[uid] = pod
+            return pod
         }
     }
 

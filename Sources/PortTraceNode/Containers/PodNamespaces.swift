@@ -29,10 +29,10 @@ public final class PodNamespaces: Sendable {
         var isSure: Bool
     }
 
-    /// A pod by what it is called.
+    /// A pod by what it is called. Only its UID is known where its processes' cgroups alone tell of it.
     struct Pod: Equatable, Sendable {
         var uid: [UInt8]
-        var names: PodNames
+        var names: PodNames?
     }
 
     private static let most = 16_384
@@ -130,7 +130,8 @@ public final class PodNamespaces: Sendable {
             guard !state.hosts.contains(namespace) else { return }
             if let known = state.pods[namespace] {
                 if known.pod == pod || (known.isSure && !isSure) { return }
-                let isBetter = isSure && !known.isSure
+                let isBetter =
+                    isSure && !known.isSure || known.pod.map { $0.uid == pod.uid && $0.names == nil } ?? false
                 state.pods[namespace] = Entry(pod: isBetter ? pod : nil, isSure: isSure)
             } else {
                 if state.order.count == Self.most {

@@ -6,7 +6,8 @@ import math
 
 from harness.reconcile import nanoseconds
 
-from .promises import CAUSES, REFUSED, TYPES, counter_of, over_all, promised, promised_error, too_many_lines, wrong_nat
+from .promises import CAUSES, REFUSED, TYPES, counter_of, over_all, promised, promised_error, too_many_lines
+from .promises import wrong_nat, wrong_pod
 
 OWNED = 0.99  # of the failures of a client whose owner can be known
 COUNTED_BY_KERNEL = ("drop", "insert_failed", "early_drop")
@@ -25,14 +26,13 @@ class Judge:
         self.lab, self.unowned, self.moving, self.strangers, self.owned = lab, unowned, moving, strangers, owned
         self.problems = collections.Counter()
         self.seen = collections.defaultdict(collections.Counter)  # index of a sender → type → count
-        self.owners = collections.defaultdict(collections.Counter)  # the same → own, pod, none, proc → count
+        self.owners = collections.defaultdict(collections.Counter)  # the same → own, pod, none, proc, uid → count
         self.loose = collections.Counter()  # (netns, type) → count of lines without a tuple
         self.by_table = collections.Counter()  # (netns, type, cause) → count
         self.by_type = collections.Counter()
         self.lines = 0
         self.lines_of_key = collections.Counter()
-        self.exact, self.bound = True, 0
-        self.foreign = 0
+        self.exact, self.bound, self.foreign = True, 0, 0
         self.elsewhere = 0  # refused or evicted in namespaces that are none of the lab's
         self.keys = {}
         for index, sender in enumerate(lab.senders):
@@ -206,6 +206,7 @@ class Judge:
                 yield f"{name} is {got!r}, not {right!r}"
         if kind == "snat_exhausted":
             yield from wrong_nat(sender, detail)
+        yield from wrong_pod(self.lab, sender, event)
         if not (set(sender.types) | {"conntrack_evicted"}) & {kind}:
             yield f"is called {kind}"
 
@@ -220,6 +221,7 @@ class Judge:
                 known = "unconnected"
             else:
                 known = "pod" if sender.place in self.lab.pods or sender.direction == "inbound" else "wrong"
+            self.owners[index]["uid"] += count if "k8s" in event else 0
         else:
             known = "none"
         if known == "wrong":

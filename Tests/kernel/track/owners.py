@@ -76,7 +76,7 @@ def same_port(lab):
 
 @case
 def reuse_port(lab):
-    """Sockets of one port: in two containers nobody can say whose it was, unless it is connected."""
+    """Sockets of one port: in two containers nobody can say whose it was, unless it is connected; the pod's UID stays."""
     shared = ("--one", "--reuse-port", "--source")
     senders = [
         Sender("two-a", "p1", options=(*shared, "7001"), container="a", owner="pod"),
@@ -88,7 +88,11 @@ def reuse_port(lab):
     ]
     lab.build("p1", "p2")
     lab.refuse(*senders)
-    return told(lab)
+    judge = told(lab)
+    for sender, owners in zip(senders, judge.owners_of_all()):
+        if owners.get("uid", 0) < owners.get("pod", 0):
+            judge.problem(f"{sender.name}: of {owners['pod']} with the pod alone {owners.get('uid', 0)} with its UID")
+    return judge
 
 
 @case

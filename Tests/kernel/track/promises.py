@@ -51,6 +51,13 @@ def too_many_lines(lines_of_key, nanoseconds):
             yield f"{lines} lines for {key}, at most {most} allowed"
 
 
+def wrong_pod(lab, sender, event):
+    """No runtime's state is in the lab: of a pod its UID is known, from its processes' cgroups."""
+    told, pod = event.get("k8s"), lab.pods.get(sender.place)
+    if told and sender.direction == "outbound" and told != (pod and {"pod_uid": str(pod.uid)}):
+        yield f"k8s is {told}"
+
+
 def wrong_nat(sender, detail):
     addresses, ports = sender.nat or ((), range(0))
     nat = detail.get("nat", {})

@@ -61,7 +61,7 @@ class Lab:
     ):
         self.options = types.SimpleNamespace(unconfined=True)
         self.nets = {"node": types.SimpleNamespace(inode=NODE), "p1": types.SimpleNamespace(inode=POD)}
-        self.pods = {"p1": types.SimpleNamespace(v4="10.88.1.2", v6="fd88:1::2")}
+        self.pods = {"p1": types.SimpleNamespace(v4="10.88.1.2", v6="fd88:1::2", uid=7)}
         self.limit = types.SimpleNamespace(value=24)
         self.trace = types.SimpleNamespace(tiers=TIERS)
         self.began_ns, self.ended_ns = 1_700_000_000_000_000_000, 1_700_000_010_000_000_000
@@ -131,6 +131,12 @@ class Comparison(unittest.TestCase):
         for fields in ({"cgroup": {"id": 3, "path": "/t/b"}}, {"proc": {"pid": 42}}, {"attribution": "netns"}):
             with self.subTest(**fields):
                 self.assertTrue(problems([refusal(**fields)]))
+
+    def test_another_pod_is_told(self):
+        self.assertEqual(problems([refusal(k8s={"pod_uid": "7"})]), [])
+        self.assertTrue(problems([refusal(k8s={"pod_uid": "8"})]))
+        self.assertTrue(problems([refusal(k8s={"pod_uid": "7", "pod": "web"})]))
+        self.assertTrue(problems([refusal(k8s={"pod_uid": "7"}, error="EPERM", error_raw=1)], place="node"))
 
     def test_too_few_owners_are_told(self):
         pod_only = refusal(count=1, attribution="netns")
