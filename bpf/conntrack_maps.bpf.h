@@ -37,9 +37,9 @@ struct senders {
 };
 
 /*
- * What a CPU's run of these programs needs, in memory that their functions share and the verifier does not follow. A run that finds `busy` set has interrupted another one: it leaves at once
- * and touches nothing, as what it would do can be done later. So busy is all the exclusion that the rest needs; 5.10
- * has no other for these programs.
+ * What a CPU's run of these programs needs, in memory that their functions share and the verifier does not follow. A run that
+ * finds `busy` set has interrupted another one: it leaves at once and touches nothing, as what it would do can be done later.
+ * So busy is all the exclusion that the rest needs; 5.10 has no other for these programs.
  */
 struct pt_cpu {
 	u64 offset; /* of this CPU's variables from a per-CPU pointer */

@@ -1,6 +1,7 @@
 /*
- * One failure into the maps: record() counts it exactly and, when it is the first of its key in this
- * interval, sends a sample. A change of state that the ring takes is nowhere else, so that many leave the maps to failures. User space picks up in PortTraceProbes/FailureRecords.swift.
+ * One failure into the maps: record() counts it exactly and, when it is the first of its key in this interval, sends a sample. A
+ * change of state that the ring takes is nowhere else, so that many leave the maps to failures. User space picks up in
+ * PortTraceProbes/FailureRecords.swift.
  */
 #ifndef PT_RECORD_BPF_H
 #define PT_RECORD_BPF_H

@@ -138,8 +138,9 @@ def crossing_breaches(detail):
         yield f"{detail.get('direction')} at {share:.1%} of the limit, threshold {detail.get('threshold')}"
     if "eta_s" in detail and not up:
         yield "eta_s on the way down"
-    # More is possible: a look takes a moment, in which some change hands.
-    if sum(holder.get("count", 0) for holder in detail.get("holders", [])) < resource.get("used", 0):
+    # More is possible: a look takes a moment, in which some change hands; and TIME_WAIT ends after it was counted.
+    ends = resource.get("kind") == "time_wait" and not up
+    if not ends and sum(holder.get("count", 0) for holder in detail.get("holders", [])) < resource.get("used", 0):
         yield "the holders hold less than is used"
 
 

@@ -11,7 +11,7 @@ from .lab import Judge
 ALL = ["0.8up", "0.95up", "0.95down", "0.8down"]
 PORTS = 1000  # of the namespaces that fill
 ENTRIES = 1000  # nf_conntrack_max meanwhile
-NAT = (41000, 41199)
+NAT, RANGE = (41000, 41199), 200
 TABLE = [f"198.51.100.{number}" for number in range(10, 20)]
 WAITS = 500  # tcp_max_tw_buckets
 RULES = """table ip ranges {{ chain post {{ type nat hook postrouting priority 100;
@@ -67,8 +67,11 @@ def climb(lab):
     climbers["ports"].begin("connect", "198.51.100.1", 9, PORTS, seconds)
     climbers["table"].begin("send", TABLE, ENTRIES, seconds)
     climbers["waits"].begin("wait", 9000, WAITS, seconds)
+    # Flows that keep their own ports show where the range begins and ends.
+    for port in NAT:
+        climbers["nat"].do("sources", "198.51.100.10", 6000, port, 1, 0)
     # Each dump goes over all of the hash table, which paces it.
-    climbers["nat"].begin("sources", "198.51.100.10", 6000, 20000, NAT[1] - NAT[0] + 1, 2 * seconds)
+    climbers["nat"].begin("sources", "198.51.100.10", 6000, 20000, RANGE - 2, 2 * seconds)
     climbers["teeth"].begin("saw", "198.51.100.1", 9, seconds // 4, 4, 20, 1)
     ended = {kind: climbers[kind].done() for kind in ("ports", "table", "waits", "nat")}
     climbers["teeth"].done()
@@ -103,8 +106,11 @@ def climb(lab):
             continue
         judge.told(lines, ALL, what)
         # A port of the NAT range is a third of a second.
-        step = 2 * seconds / (NAT[1] - NAT[0] + 1) if key[1] == "snat" else 0
-        judge.eta(lines, ended[end], what, lab.options.floor + step)
+        step = 2 * seconds / RANGE if key[1] == "snat" else 0
+        if key[1] == "conntrack" and full < ENTRIES:
+            judge.skip("the time left of the table", f"gc_worker() has ended entries of it, down to {full}")
+        else:
+            judge.eta(lines, ended[end], what, lab.options.floor + step)
         if key[0] in ("ports", "waits"):
             held_by(judge, climbers[key[0]], lines, key[1])
         elif key[0] in ("table", "node"):
@@ -115,7 +121,7 @@ def climb(lab):
             )  # fmt: skip
         for line in lines if key[1] == "snat" else []:
             judge.equal(line.resource["src"]["addr"], OUTER4, "the NAT's address")
-            judge.equal(abs(line.resource["limit"] - 200) <= 4, True, f"range of 200 ports: {line.resource['limit']}")
+            judge.equal(line.resource["limit"], RANGE, "ports of the range")
     for kind in ("ports", "bind_ports"):
         told = [line.short for line in found.pop(("teeth", kind, 9 if kind == "ports" else 0), [])]
         lab.note(f"a saw-tooth of {seconds // 4} teeth, {kind}: {' '.join(told)}")

@@ -204,6 +204,7 @@ def ports_burst(lab):
         time.sleep(1.2)  # a look is taken once a second at most
         hold(hog, WHOLE)
         refused(victim, "EADDRNOTAVAIL", "connect", FAR, PORT, count=50)
+        time.sleep(0.5)  # a failure is looked into at once, which takes a moment
         hog.all("ok", "drop", abort=True)
         equal(towards(hog.net), 0, "sockets by ss, at the end")
 

@@ -312,7 +312,7 @@ class Judge:
         lab = self.lab
         # Where any are allowed, as many as one draining of the maps can cost (kprobes and classic tracepoints).
         # The kernel tells how many runs it has skipped: a burst of SYNs sent again may fall into one draining.
-        allowed = max(self.unowned * self.refused, 16 if self.unowned else 0, self.bound)
+        allowed = max(self.unowned * self.refused, 16 if self.unowned else 0, self.bound) + lab.unseen
         if self.moving:  # from the moment of the counters' base to the attached line nobody is promised an owner
             allowed += sum(self.told[net.inode]["drop"] - lab.moved(kind)["drop"] for kind, net in lab.nets.items())
         if self.ownerless > allowed:

@@ -11,6 +11,7 @@ import uuid
 
 from harness.node import CLONE_NEWNET, cgroup2_root, libc, remove_cgroup
 from harness.tracer import parse_lines
+from harness.witness import Witness
 from robust.lab import Skip, await_that, check
 from robust.trace import Trace
 
@@ -70,8 +71,9 @@ class Lab:
         self.nets, self.pods, self.services = {}, {}, {}
         self.senders, self.notes = [], []
         self.limit = Limit()
-        self.trace = None
+        self.trace = self.witness = None
         self.events = []
+        self.unseen = 0  # packets refused where this kernel runs no program
         self.began_ns = self.ended_ns = 0
         self.floor = self.before = self.after = self.ceiling = {}  # the counters around porttrace, see attach()
         self.packets_before = {}
@@ -315,6 +317,9 @@ class Lab:
             self.trace.await_attached()
             if not self.native and has_module and self.mode != "tracepoint":  # in Debian's kernels they can
                 check(not self.trace.tiers["evictions"].startswith("none"), f"the hooks: {self.trace.tiers}")
+            if self.native:
+                self.witness = Witness(self.prefix, "skb/kfree_skb")
+                self.stack.callback(self.witness.close)
         self.before = self.counters()
         self.packets_before = self.packets()
         self.ksoftirqd_before = ksoftirqd_nanoseconds()
@@ -349,6 +354,9 @@ class Lab:
                 counter = f"{name}_{index}"
                 moved = packets[kind][counter] - self.packets_before[kind].get(counter, 0)
                 setattr(sender, "entered" if name == "enters" else "arrived", moved)
+        self.unseen = sum("NETFILTER_DROP" in line for line in self.witness.stop()) if self.witness else 0
+        if self.unseen:
+            self.note(f"{self.unseen} packets refused while process 1 ran")
         if self.trace:
             self.events = parse_lines(self.trace.stop())
         self.ceiling = self.counters()

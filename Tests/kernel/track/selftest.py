@@ -65,7 +65,7 @@ class Lab:
         self.limit = types.SimpleNamespace(value=24)
         self.trace = types.SimpleNamespace(tiers=TIERS)
         self.began_ns, self.ended_ns = 1_700_000_000_000_000_000, 1_700_000_010_000_000_000
-        self.mode, self.notes, self.deferred = "auto", [], deferred
+        self.mode, self.notes, self.deferred, self.unseen = "auto", [], deferred, 0
         victim = Sender("victim", place, to="198.51.100.10", port=1000, types=(kind,), nat=(NAT, range(40000, 40002)))
         victim.pid, victim.sent, victim.entered, victim.arrived = 41, drop + 2, drop + 2, 2
         victim.errors = {"EPERM": drop} if place == victim.table else {}

@@ -69,7 +69,7 @@ class Lab:
         filters = [] if self.options.unconfined else ["--cgroup", self.node.cgroup]
         self.trace = Tracer(self.options.porttrace, self.mode, [*filters, *arguments])
         self.trace.await_attached()
-        self.witness = Witness(self.node.prefix, PORTS, 2 * self.options.count)
+        self.witness = Witness(self.node.prefix, PORTS)
         if not self.witness.is_there:
             self.notes.append("no tracefs here")
         self.tiers = self.trace.tiers()

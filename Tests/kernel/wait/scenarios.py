@@ -283,8 +283,14 @@ def overflow(lab):
             closer.count - there[closer.process.pid]
         for closer in closers if closer.way != "linger"
     }
-    lab.expect("overflows by owner", dict(found), {key: count for key, count in wanted.items() if count})
-    lab.expect("overflows", sum(found.values()), moved["overflow"])
+    # Where no program may have run the counter alone knows, which has no cgroup, or the next one on that CPU takes it for its own.
+    unseen = lab.unseen_changes()["FIN_WAIT2", "CLOSE"]
+    for key in {*found, *wanted}:
+        if abs(found[key] - wanted.get(key, 0)) > unseen:
+            lab.problems.append(f"overflows of {key}: {found[key]}, not {wanted.get(key, 0)}, {unseen} unseen")
+    ownerless = lab.summary["undecided"].get("time_wait_overflow", 0)
+    lab.expect("few without an owner", ownerless <= unseen, True)
+    lab.expect("overflows", sum(found.values()) + ownerless, moved["overflow"])
     movement = [row for row in lab.summary["kernel"] if row.get("netns_id") == lab.net.inode]
     lab.expect("summary.kernel", [row["tw_overflow"] for row in movement], [moved["overflow"]])
     return moved["overflow"], sum(found.values())
