@@ -28,7 +28,7 @@ public final class NATRanges {
         /// A bit for each port.
         var ports = [UInt64](repeating: 0, count: 1_024)
         var count = 0
-        /// What lies close together, in the order of ports, and the `count` for which it was found.
+        /// What may be ranges, in the order of ports, and the `count` for which it was found.
         private var groups: (ports: [Group], count: Int) = ([], 0)
 
         mutating func closeTogether() -> [Group] {
@@ -42,6 +42,7 @@ public final class NATRanges {
                     groups.ports.append(Group(first: port, last: port, count: 1))
                 }
             }
+            groups.ports.removeAll { $0.count < fewest }
             return groups.ports
         }
     }
@@ -55,7 +56,7 @@ public final class NATRanges {
         func range(around low: UInt16, _ high: UInt16) -> UInt64? {
             let (below, above) = (max(0, first - Int(low)), max(0, Int(high) - last))
             let span = last - first + 1 + below + above
-            if count == span { return count >= fewest ? UInt64(span) : nil }
+            if count == span { return UInt64(span) }
             guard count >= fewestApart, count * 2 > span, max(below, above) <= mostApart else { return nil }
             return UInt64(span)
         }
