@@ -22,6 +22,7 @@ RULES = """table inet nodes {
 chain service { type nat hook prerouting priority -100; ip daddr %s udp dport 53 dnat ip to %%s:5353; }
 chain out { type nat hook postrouting priority 100;
 oifname out ip saddr 10.88.0.0/16 udp dport 6000 masquerade to :40000-40019;
+oifname out ip saddr 10.88.0.0/16 udp dport 6001 masquerade to :2000-2009;
 oifname out ip saddr 10.88.0.0/16 masquerade; oifname out ip6 saddr fd88::/16 masquerade; }
 }
 """ % SERVICE4
@@ -59,12 +60,12 @@ class Flows:
     def inside(self, kind, function):
         return self.lab.nets[kind].inside(function)
 
-    def udp(self, kind, count, to, dport, source="", port=0):
+    def udp(self, kind, count, to, port, source=""):
         def send():
             for _ in range(count):
                 one = self.stack.enter_context(socket.socket(family(to), socket.SOCK_DGRAM))
-                one.bind((source, port))
-                one.sendto(b"x", (to, dport))
+                one.bind((source, 0))
+                one.sendto(b"x", (to, port))
 
         self.inside(kind, send)
 
@@ -179,8 +180,7 @@ def everything(lab):
         flows.udp(pod, count // 10, "2001:db8:51::10", 53)
     flows.udp("p1", 30, SERVICE4, 53)  # DNAT towards p3
     flows.udp("p2", 20, "198.51.100.10", 6000)  # a range of 20 ports, spent
-    for pod in ("p1", "p2"):  # the second one's port is taken: any other is chosen, of no range
-        flows.udp(pod, 1, "198.51.100.11", 53, port=20000)
+    flows.udp("p2", 2, "198.51.100.10", 6001)  # another range of the same address, far from it, too little used to be known
     flows.udp("node", 7, "198.51.100.10", 53)
     flows.udp("outside", 5, lab.pods["p2"].v4, 9, SERVER4)  # inbound
     flows.udp("outside", 4, OUTER6, 9, SERVER6)
