@@ -15,7 +15,7 @@ instance=$tracing/instances/$1
 mkdir $instance
 trap 'rmdir $instance' EXIT
 cd $instance
-echo $4 >buffer_size_kb
+echo 1024 >buffer_size_kb
 ls /proc/1/task >set_event_pid
 echo 1 >options/event-fork
 [ -z "$3" ] || echo "$3" >events/$2/filter
@@ -36,10 +36,10 @@ class WitnessError(Exception):
 class Witness:
     """Watches a tracepoint, from its making to stop()."""
 
-    def __init__(self, name, event, condition="", size_kib=1024):
-        """`event`: GROUP/NAME. `condition`: its filter. `size_kib`: of the buffer, for each CPU."""
+    def __init__(self, name, event, condition=""):
+        """`event`: GROUP/NAME. `condition`: its filter."""
         self.process = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-ec", SCRIPT, "sh", name, event, condition, str(size_kib)],
+            ["unshare", "--mount", "sh", "-ec", SCRIPT, "sh", name, event, condition],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )
         self.is_there = self.process.stdout.readline() == "ready\n"

@@ -11,7 +11,8 @@ from .lab import Judge
 ALL = ["0.8up", "0.95up", "0.95down", "0.8down"]
 PORTS = 1000  # of the namespaces that fill
 ENTRIES = 1000  # nf_conntrack_max meanwhile
-NAT, RANGE = (41000, 41199), 200
+NAT = (41000, 41199)
+RANGE = NAT[1] - NAT[0] + 1
 TABLE = [f"198.51.100.{number}" for number in range(10, 20)]
 WAITS = 500  # tcp_max_tw_buckets
 RULES = """table ip ranges {{ chain post {{ type nat hook postrouting priority 100;
